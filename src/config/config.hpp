@@ -1,0 +1,92 @@
+// Config: one file (and what it includes) read, checked and compiled, immutable. load() finds every problem at once and
+// either gives a whole Config or none. [control]
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "core/plan.hpp"
+#include "modules/option.hpp"
+#include "modules/registry.hpp"
+
+namespace vital {
+
+// One line: "file:line:column: path: what is wrong, and what to write instead".
+struct Problem {
+  std::string file;
+  int line = 0;      // from 1; 0 = the whole file
+  int column = 0;    // from 1
+  std::string path;  // "checks.db.interval"
+  std::string text;
+  std::string format() const;
+};
+
+struct TlsFiles {
+  std::string certificate;
+  std::string key;
+  std::string client_ca;  // empty = no client certificates asked for
+};
+
+enum class Details : std::uint8_t { loopback, always, never, authorized };
+
+struct HealthListener {
+  std::vector<std::string> addresses;  // "0.0.0.0:9180", "[::]:9180"; numeric host, port 0 allowed (tests)
+  std::optional<TlsFiles> tls;
+  Details details = Details::loopback;
+  std::vector<std::string> proxy_protocol;  // networks: "10.0.0.0/8"
+};
+
+struct HaproxyListener {
+  std::vector<std::string> addresses;
+};
+
+struct AdminListener {
+  std::string socket = "/run/vitald/admin.sock";
+  unsigned mode = 0660;
+  std::string group;  // empty = ours
+};
+
+struct LogConfig {
+  enum class Format : std::uint8_t { logfmt, json };
+  Format format = Format::logfmt;
+  std::string file;  // empty = stderr
+};
+
+struct Config {
+  std::string file;                // as given
+  std::vector<std::string> files;  // it and everything it included
+  std::shared_ptr<const Plan> plan;
+  std::vector<std::shared_ptr<const CheckSpec>> specs;  // as plan->checks
+
+  HealthListener health;
+  std::optional<HaproxyListener> haproxy;
+  AdminListener admin;
+  LogConfig log;
+  std::string state_dir = "/var/lib/vitald";
+  std::vector<std::string> module_path;  // what the config adds
+  unsigned workers_max = 8;
+};
+
+struct LoadOptions {
+  std::string file;
+  std::string worker;                                                         // path of vitald-worker
+  std::vector<std::string> builtin_path;                                      // directories of the agent's own modules
+  std::function<std::optional<std::string>(const std::string&)> environment;  // empty = the process's
+  bool read_secrets = true;  // false: only look that the files are there
+};
+
+struct Loaded {
+  std::shared_ptr<const Config> config;  // null if there is any problem
+  std::vector<Problem> problems;         // sorted by file and position
+  std::vector<Problem> warnings;
+  std::shared_ptr<Registry> registry;  // may be null if the file could not be read at all
+};
+
+Loaded load_config(const LoadOptions& options);
+
+}  // namespace vital

@@ -1,0 +1,117 @@
+// Engine: the pure heart. It is fed inputs with the time they happened and answers with effects for the agent to
+// perform. It reads no clock, opens nothing, logs nothing. One thread (the agent's loop) owns it.
+//
+//   Engine engine(plan, now);
+//   Step step = engine.apply(now, ProbeDone{id, result});
+//   for (const Effect& e : step.effects) perform(e);
+//   timer.arm(step.wake_at);             // then apply(now, Tick{})
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "core/plan.hpp"
+#include "core/result.hpp"
+#include "core/snapshot.hpp"
+
+namespace vital {
+
+// ---- inputs
+// ----------------------------------------------------------------------------------------------------------
+
+// Nothing but the passing of time. Also says how late the loop is, by comparison with the promised wake_at.
+struct Tick {};
+
+struct ProbeDone {
+  ProbeId id;
+  ProbeResult result;
+};
+
+// A reload: checks of the same name and fingerprint keep state, counters, phase and the probe in flight.
+struct PlanChanged {
+  std::shared_ptr<const Plan> plan;
+};
+
+// Probe this check now (an operator asked). Ignored while one is in flight: its result will do.
+struct RunNow {
+  CheckId check;
+};
+
+// Somebody reported for a passive check.
+struct Report {
+  CheckId check;
+  ProbeResult result;
+};
+
+struct SetOverlay {
+  Overlay overlay;
+};
+struct ClearOverlay {
+  std::string service;  // empty = the node's
+};
+
+// SIGTERM came: show drain from now on.
+struct Stop {};
+
+using Input = std::variant<Tick, ProbeDone, PlanChanged, RunNow, Report, SetOverlay, ClearOverlay, Stop>;
+
+// ---- effects
+// ---------------------------------------------------------------------------------------------------------
+
+struct StartProbe {
+  ProbeId id;
+  CheckId check;
+  std::uint32_t attempt = 0;
+  Instant deadline;  // the core has its verdict then, in every case
+};
+
+// Give this probe up and reclaim what it holds; its result is not wanted any more.
+struct AbandonProbe {
+  ProbeId id;
+  CheckId check;
+};
+
+struct Publish {
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+// An event worth a line in the log and the journal: "check_state check=db from=pass to=fail cause=timeout".
+struct Note {
+  enum class Level : std::uint8_t { info, warning, error };
+  Level level = Level::info;
+  std::string event;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+using Effect = std::variant<StartProbe, AbandonProbe, Publish, Note>;
+
+struct Step {
+  std::vector<Effect> effects;
+  Instant wake_at;  // apply a Tick no later than this
+};
+
+class Engine {
+ public:
+  // The first apply(now, Tick{}) plans the first probes.
+  Engine(std::shared_ptr<const Plan> plan, Now now);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Step apply(Now now, const Input& input);
+
+  // The newest snapshot, never null.
+  std::shared_ptr<const Snapshot> snapshot() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vital
