@@ -93,7 +93,8 @@ using Effect = std::variant<StartProbe, AbandonProbe, Publish, Note>;
 
 struct Step {
   std::vector<Effect> effects;
-  Instant wake_at;  // apply a Tick no later than this
+  Instant wake_at;      // apply a Tick no later than this; never more than a second ahead
+  Instant valid_until;  // what is published may be believed until then; past it the front answers for itself
 };
 
 class Engine {
