@@ -1,18 +1,27 @@
-// View: what the front serves, rendered before anybody asks. The agent's loop makes one from each snapshot and
-// publishes it; the front thread only picks the bytes that fit the request. Immutable.
+// View: what the front serves, rendered before anybody asks, and the Board through which the agent's loop hands it
+// over. Immutable; made on the agent's loop, read on the front's thread.
 //
-// Numbers that change by themselves (Age, age_ms) are worked out from the instants kept here when a request comes.
+//   board.view.put(make_view(snapshot, facts));
+//   board.valid_until.store(step.valid_until);
+//
+// The answers load balancers poll for stand here as finished bytes. The long documents (details, API, metrics) are
+// made from the snapshot kept here when somebody asks for one, by the functions of pages.hpp, on the front's thread:
+// a node with a thousand checks does not render them for nobody at each result. Numbers that change by themselves
+// (Age, age_ms) are worked out from the instants kept here when a request comes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "base/published.hpp"
 #include "base/time.hpp"
 #include "core/snapshot.hpp"
+#include "publish/tally.hpp"
 
 namespace vital {
 
@@ -28,6 +37,40 @@ struct AgentFacts {
   // Ready-made lines of Prometheus text for what other rooms count (workers, drops), each family complete with HELP and
   // TYPE.
   std::string metrics;
+};
+
+// The answer for the node, or for one service: everything about it but its Age, Date and Connection.
+struct Answer {
+  Verdict status = Verdict::fail;  // pass, warn or fail
+  int code = 503;
+  std::string headers;        // of this status, each line with its CRLF; for those who may see details
+  std::string terse_headers;  // the same, with a reason that names no more than check, verdict and cause
+  std::string terse_json;     // {"status":"pass"}
+  std::string text;           // "pass\n"
+  std::string haproxy;        // the agent-check line, newline included
+  std::optional<Instant> oldest_evidence;
+};
+
+struct View {
+  std::shared_ptr<const Snapshot> snapshot;  // never null
+  AgentFacts facts;
+  Answer node;
+  std::vector<Answer> services;                            // as snapshot->plan->services
+  std::unordered_map<std::string, std::uint32_t> by_name;  // service name -> index
+  bool is_ready = false;                                   // /readyz
+  std::string ready_reason;                                // why not; names at most the first check that is missing
+};
+
+// Pure. `snapshot` must not be null and must have its plan.
+std::shared_ptr<const View> make_view(std::shared_ptr<const Snapshot> snapshot, AgentFacts facts);
+
+// What the agent's loop writes and the front's thread reads. Outlives both.
+struct Board {
+  Published<View> view;
+  // How long `view` may be believed; past it the front answers 503 by itself. The epoch (before the first store) is
+  // past too.
+  std::atomic<Instant> valid_until{Instant{}};
+  Tally tally;
 };
 
 }  // namespace vital

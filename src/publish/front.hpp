@@ -1,0 +1,160 @@
+// Front: the endpoint. One thread with its own loop owns every socket: the health addresses, the HAProxy agent-check
+// addresses and the admin socket. It reads the Board and answers; it never runs, waits for or delays a check, and when
+// the agent's loop stalls it says so by itself.
+//
+//   Board board;
+//   Front front(options, board, {&agent_loop, [](AdminRequest request, AdminReply reply) { reply({200, "{}"}); }});
+//   front.add_get("/api/v1/events", [](GetRequest request, GetReply reply) { ... });
+//   front.start();
+//   ...
+//   front.reconfigure(new_options);     // a reload; addresses that stay are not touched
+//
+// Not for the outside: cpp-httplib parses requests (request_parser.cpp), but its sockets and threads are not used.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/time.hpp"
+#include "loop/loop.hpp"
+#include "publish/view.hpp"
+
+namespace vital {
+
+// Who sees more than the verdict on the health addresses. The admin socket always does.
+enum class ShowDetails : std::uint8_t { loopback, always, never, authorized };
+
+// The contract's numbers; tests make them smaller.
+struct FrontLimits {
+  std::size_t header_bytes = 8 * 1024;
+  std::size_t body_bytes = 64 * 1024;
+  Duration header_time = std::chrono::seconds(5);  // from a request's first byte to the end of its header
+  Duration body_time = std::chrono::seconds(5);    // from there to the end of its body
+  Duration idle_time = std::chrono::seconds(75);
+  Duration write_time = std::chrono::seconds(10);  // for the peer to take an answer
+  Duration drain_time = std::chrono::seconds(1);   // after our FIN, for the peer's
+  std::size_t drain_bytes = 8 * 1024;
+  std::size_t connections = 4096;
+  std::size_t pending_output_bytes = 64 * 1024 * 1024;  // answers not yet taken by their peers, all together
+  Duration agent_line_time = std::chrono::milliseconds(100);
+  Duration admin_time = std::chrono::seconds(60);  // for the agent to answer a write request
+  Duration get_time = std::chrono::seconds(10);    // for a registered GET handler
+  std::size_t waiting_requests = 256;              // of both
+};
+
+struct AdminSocket {
+  std::string path;
+  unsigned mode = 0660;
+  std::string group;  // empty = ours
+};
+
+struct FrontOptions {
+  std::vector<std::string> health;   // "0.0.0.0:9180", "[::]:9180"; numeric, port 0 = any free one
+  std::vector<std::string> haproxy;  // agent-check, the same form
+  std::optional<AdminSocket> admin;
+  ShowDetails details = ShowDetails::loopback;
+  std::vector<std::string> proxy_protocol;  // networks whose connections may begin with a PROXY header: "10.0.0.0/8"
+  FrontLimits limits;
+};
+
+using QueryList = std::vector<std::pair<std::string, std::string>>;  // decoded, in the order of their names
+
+// A write request that came through the admin socket: any POST, PUT, PATCH or DELETE under /api/.
+struct AdminRequest {
+  std::string method;
+  std::string path;  // decoded, without the query
+  QueryList query;
+  std::string body;
+  uid_t uid = 0;  // of the process at the other end
+  pid_t pid = 0;
+};
+struct AdminAnswer {
+  int status = 200;
+  std::string json_body;
+};
+// May be called from any thread, once, later; a second call, a call after admin_time and a call after the front is gone
+// do nothing.
+using AdminReply = std::function<void(AdminAnswer)>;
+using AdminHandler = std::function<void(AdminRequest, AdminReply)>;
+
+// Where write requests go: posted to `loop`, where `handler` runs. Both may be empty: then they get 501.
+struct AdminPort {
+  Loop* loop = nullptr;
+  AdminHandler handler;
+};
+
+// A read-only page of another room.
+struct GetRequest {
+  std::string path;  // decoded, without the query
+  QueryList query;
+  bool is_admin = false;     // came through the admin socket
+  bool is_detailed = false;  // may see more than the verdict
+};
+struct GetAnswer {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+using GetReply = std::function<void(GetAnswer)>;               // as AdminReply, with get_time
+using GetHandler = std::function<void(GetRequest, GetReply)>;  // called on the front's thread: must not block
+
+// What the front counted since it was made; only ever grows, but for `connections_open`.
+struct FrontCounters {
+  std::uint64_t connections = 0;
+  std::uint64_t connections_open = 0;
+  std::uint64_t silent = 0;         // ended without a byte sent to us
+  std::uint64_t evicted = 0;        // gave way at the cap
+  std::uint64_t timed_out = 0;      // 408, or a peer that did not take its answer
+  std::uint64_t resets = 0;         // ended by the peer's RST
+  std::uint64_t accept_errors = 0;  // out of descriptors, mostly
+  std::uint64_t proxied = 0;        // with a PROXY header
+  std::uint64_t agent_checks = 0;
+  std::uint64_t agent_unknown_services = 0;
+  std::vector<std::pair<int, std::uint64_t>> requests;  // by status code, ascending
+};
+
+// An address that cannot be listened on: one line that names it and says why.
+class FrontError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Front {
+ public:
+  // Binds and listens; throws FrontError. Nothing is answered before start(). [control]
+  Front(const FrontOptions& options, const Board& board, AdminPort admin = {});
+  // Stops: closes the listeners, gives answers under way a moment, joins the thread. [control]
+  ~Front();
+  Front(const Front&) = delete;
+  Front& operator=(const Front&) = delete;
+
+  // A page for `path` and, if it ends in '/', for everything below; the longest match wins, over the built-in pages
+  // too, but for /health, /livez and /readyz. Before start(). [control]
+  void add_get(std::string path, GetHandler handler);
+  void start();  // [control]
+
+  // Adopts new addresses and options whole, or throws FrontError and changes nothing. [control]
+  void reconfigure(const FrontOptions& options);
+
+  // As bound, with the real port: "127.0.0.1:43121". In the order of the options. [control]
+  std::vector<std::string> health_addresses() const;
+  std::vector<std::string> haproxy_addresses() const;
+
+  FrontCounters counters() const;  // [any]
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vital
