@@ -1,0 +1,24 @@
+// vitald-worker: the small program in which all check code runs, so that none runs in the agent. The agent starts it
+// with a socketpair; a module's author may start it by hand to try a module (driver.hpp).
+#include <fmt/format.h>
+
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "probe/worker/driver.hpp"
+
+int main(int count, char** words) {
+  try {
+    const std::vector<std::string> arguments(words + 1, words + count);
+    if (count == 2 && std::strcmp(words[1], "--version") == 0) {
+      fmt::print("vitald-worker {}\n", VITALD_VERSION);
+      return 0;
+    }
+    return vital::worker::drive(arguments);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "vitald-worker: {}\n", e.what());
+    return 3;
+  }
+}

@@ -1,0 +1,113 @@
+// "vital.loop/1" over vital::Loop, and the table of services; see services.hpp.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <limits>
+#include <string_view>
+#include <utility>
+
+#include "probe/worker/host.hpp"
+#include "probe/worker/services.hpp"
+
+namespace vital::worker {
+namespace {
+
+std::uint64_t now(const vital_host*) { return static_cast<std::uint64_t>(Loop::now().time_since_epoch().count()); }
+
+// What the descriptor is ready for now. The loop's word may be a moment old, and does not tell a hang-up from data.
+void look(vital_watch& watch) {
+  pollfd p{watch.fd, 0, 0};
+  if ((watch.events & VITAL_READABLE) != 0) p.events |= POLLIN;
+  if ((watch.events & VITAL_WRITABLE) != 0) p.events |= POLLOUT;
+  if (poll(&p, 1, 0) <= 0) return;
+  std::uint32_t events = 0;
+  if ((p.revents & (POLLIN | POLLPRI)) != 0) events |= VITAL_READABLE;
+  if ((p.revents & POLLOUT) != 0) events |= VITAL_WRITABLE;
+  // An error is found by whoever reads or writes: tell what was asked for.
+  if ((p.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) events |= VITAL_HANGUP | watch.events;
+  if (events == 0) return;
+  Instance& instance = *watch.instance;
+  instance.host().call_back(instance, [&] { watch.ready(watch.user, watch.fd, events); });
+}
+
+vital_watch* watch(const vital_host* host, int fd, std::uint32_t events,
+                   void (*ready)(void* user, int fd, std::uint32_t events), void* user) {
+  struct stat seen {};
+  // The kernel cannot wait for plain files and directories: they are always ready.
+  if (ready == nullptr || fstat(fd, &seen) != 0 || S_ISREG(seen.st_mode) || S_ISDIR(seen.st_mode)) return nullptr;
+  Instance& instance = Instance::of(host);
+  auto made = std::make_unique<vital_watch>(vital_watch{&instance, fd, events, ready, user, nullptr});
+  vital_watch* raw = made.get();
+  try {
+    raw->watch = std::make_unique<FdWatch>(
+        instance.host().loop(), fd, [raw] { look(*raw); }, [raw] { look(*raw); });
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+  raw->watch->want_read((events & VITAL_READABLE) != 0);
+  raw->watch->want_write((events & VITAL_WRITABLE) != 0);
+  instance.watches.emplace(raw, std::move(made));
+  return raw;
+}
+
+void change(vital_watch* watch, std::uint32_t events) {
+  if (watch == nullptr) return;
+  watch->events = events;
+  watch->watch->want_read((events & VITAL_READABLE) != 0);
+  watch->watch->want_write((events & VITAL_WRITABLE) != 0);
+}
+
+void unwatch(vital_watch* watch) {
+  if (watch != nullptr) watch->instance->watches.erase(watch);
+}
+
+vital_timer* arm(const vital_host* host, std::uint64_t delay_ns, void (*fired)(void* user), void* user) {
+  if (fired == nullptr) return nullptr;
+  Instance& instance = Instance::of(host);
+  constexpr auto longest = std::chrono::nanoseconds(std::chrono::hours(24 * 365));
+  const Duration delay = delay_ns > static_cast<std::uint64_t>(longest.count()) ? longest : Duration(delay_ns);
+  auto made = std::make_unique<vital_timer>();
+  vital_timer* raw = made.get();
+  raw->instance = &instance;
+  raw->due = Loop::now() + delay;
+  raw->timer = std::make_unique<Timer>(instance.host().loop(), [raw, fired, user] {
+    Instance& owner = *raw->instance;
+    const Duration late = Loop::now() - raw->due;
+    owner.timers.erase(raw);  // gone before it fires
+    owner.host().lagged(late);
+    owner.host().call_back(owner, [&] { fired(user); });
+  });
+  raw->timer->arm_at(raw->due);
+  instance.timers.emplace(raw, std::move(made));
+  return raw;
+}
+
+void disarm(vital_timer* timer) {
+  if (timer != nullptr) timer->instance->timers.erase(timer);
+}
+
+constexpr vital_loop service{sizeof(vital_loop), now, watch, change, unwatch, arm, disarm};
+
+}  // namespace
+
+const vital_loop& loop_service() { return service; }
+
+const vital_log& log_service() {
+  static constexpr vital_log log{sizeof(vital_log), [](const vital_host* host, std::uint32_t level, const char* text) {
+                                   Instance& instance = Instance::of(host);
+                                   if (text != nullptr) instance.host().log(instance, level, text);
+                                 }};
+  return log;
+}
+
+const void* find_service(const char* name) {
+  if (name == nullptr) return nullptr;
+  const std::string_view wanted = name;
+  if (wanted == VITAL_SERVICE_LOOP) return &loop_service();
+  if (wanted == VITAL_SERVICE_RESOLVE) return &resolve_service();
+  if (wanted == VITAL_SERVICE_LOG) return &log_service();
+  return nullptr;
+}
+
+}  // namespace vital::worker

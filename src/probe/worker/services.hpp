@@ -1,0 +1,46 @@
+// What a module may ask of its host: "vital.loop/1", "vital.resolve/1", "vital.log/1". The opaque types of the C
+// headers are completed here; each is owned by its Instance. [loop] but for the log, which is [any].
+#pragma once
+
+#include <vitald/ext/log.h>
+#include <vitald/ext/loop.h>
+#include <vitald/ext/resolve.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "base/time.hpp"
+#include "loop/loop.hpp"
+
+namespace vital::worker {
+
+class Host;
+class Instance;
+
+const vital_loop& loop_service();
+const vital_resolve& resolve_service();
+const vital_log& log_service();
+
+}  // namespace vital::worker
+
+struct vital_watch {
+  vital::worker::Instance* instance;
+  int fd;
+  std::uint32_t events;
+  void (*ready)(void* user, int fd, std::uint32_t events);
+  void* user;
+  std::unique_ptr<vital::FdWatch> watch;
+};
+
+struct vital_timer {
+  vital::worker::Instance* instance;
+  vital::Instant due;
+  std::unique_ptr<vital::Timer> timer;
+};
+
+struct vital_query {
+  vital_query() = default;
+  vital_query(const vital_query&) = delete;
+  vital_query& operator=(const vital_query&) = delete;
+  virtual ~vital_query() = default;
+};
