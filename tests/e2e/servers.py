@@ -412,6 +412,8 @@ class Postgres(Server):
                                       "local all all scram-sha-256", "hostssl all certuser all cert map=any",
                                       "host all all 127.0.0.1/32 scram-sha-256", ""]))
             (self.data / "pg_ident.conf").write_text("any app certuser\n")
+        with open(self.data / "postgresql.conf", "a") as configuration:
+            configuration.writelines(f"{k} = '{v}'\n" for k, v in self.settings.items())
 
     def _initialise(self, path):
         run_as(self.user, [self.bin / "initdb", "-D", path, "-U", "postgres", "--no-sync", "-A", "trust",
@@ -432,7 +434,7 @@ class Postgres(Server):
             server.wait(20)
 
     def command(self):
-        return [self.bin / "postgres", "-D", self.data, *[a for k, v in self.settings.items() for a in ("-c", f"{k}={v}")]]
+        return [self.bin / "postgres", "-D", self.data]
 
     def is_ready(self):
         return b"ready to accept" in self.log_since(self._log_start).encode()

@@ -1,0 +1,270 @@
+// What the checks of servers share when their library waits by itself: names to addresses, a connection with a
+// deadline, a fuse that ends a wait the library would not, and the words for what went wrong. The library of such a
+// check blocks, so it runs in a worker process of its own, one probe at a time; the worker's kill is the last defence,
+// and everything here exists so that it is rarely needed and the result can say where the time went. [worker]
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+#include <vitald/check.hpp>
+
+namespace vital::check {
+
+// ---- text ----------------------------------------------------------------------------------------------------------
+
+// Outside text on one line: control characters become spaces, runs of spaces one; cut at `limit` bytes.
+inline std::string tidy(std::string_view text, std::size_t limit = 300) {
+  std::string out;
+  for (const char c : text) {
+    if (out.size() >= limit) return out + "...";
+    const bool is_space = static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
+    if (!is_space) out += c;
+    if (is_space && !out.empty() && out.back() != ' ') out += ' ';
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+// "950 ms", "4.9 s".
+inline std::string in_words(Duration d) {
+  const auto tenths = [](double v, const char* unit) {
+    char text[32];
+    std::snprintf(text, sizeof text, v < 10 ? "%.1f %s" : "%.0f %s", v, unit);
+    return std::string(text);
+  };
+  const double ms = std::chrono::duration<double, std::milli>(d).count();
+  return ms < 1000 ? tenths(ms, "ms") : tenths(ms / 1000, "s");
+}
+
+// "db.example:5432", "[::1]:5432".
+inline std::string with_port(const std::string& host, long long port) {
+  const bool is_v6 = host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+// A result on its way up through a library's frames.
+struct Stop : std::runtime_error {
+  explicit Stop(Result r) : std::runtime_error(r.text), result(std::move(r)) {}
+  Result result;
+};
+
+// ---- errno ----------------------------------------------------------------------------------------------------------
+
+// What a failed connect() says about the other side. Errors that are our own make unknown/agent.
+inline Result connect_failure(int error, const std::string& target) {
+  const std::string text = "connect to " + target + ": " + std::strerror(error);
+  switch (error) {
+    case ECONNREFUSED:
+    case ENOENT:  // a Unix socket that is not there: nobody listens
+      return fail(Cause::refused, text);
+    case ETIMEDOUT:
+      return fail(Cause::timeout, text);
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+      return fail(Cause::unreachable, text);
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+      return fail(Cause::protocol, text);
+    default:
+      return unknown(Cause::agent, text);
+  }
+}
+
+// ---- names ----------------------------------------------------------------------------------------------------------
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  std::string numeric;
+};
+
+// The addresses of a name in the order to try, at most eight. Throws Stop: fail/dns if a server said that the name does
+// not exist, unknown/agent if it is our resolver that is in trouble.
+inline std::vector<Address> resolve(const std::string& host, long long port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error != 0) {
+    const bool is_absent = error == EAI_NONAME || error == EAI_NODATA || error == EAI_ADDRFAMILY;
+    const std::string why = error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error);
+    if (is_absent) throw Stop(fail(Cause::dns, "the name " + host + " has no address: " + why));
+    throw Stop(unknown(Cause::agent, "our resolver could not look up " + host + ": " + why));
+  }
+  struct Free {
+    void operator()(addrinfo* a) const { freeaddrinfo(a); }
+  };
+  const std::unique_ptr<addrinfo, Free> owner(found);
+  std::vector<Address> out;
+  for (const addrinfo* a = found; a != nullptr && out.size() < 8; a = a->ai_next) {
+    Address address;
+    std::memcpy(&address.storage, a->ai_addr, a->ai_addrlen);
+    address.length = a->ai_addrlen;
+    char text[NI_MAXHOST] = "";
+    getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+    address.numeric = text;
+    out.push_back(std::move(address));
+  }
+  return out;
+}
+
+// How long one of `left` addresses may take of the time until `until`: the last one gets all of it.
+inline Duration share_until(Duration until, std::size_t left) {
+  const Duration now = monotonic_now();
+  return now + std::max(Duration::zero(), until - now) / static_cast<Duration::rep>(std::max<std::size_t>(left, 1));
+}
+
+// Waits for events on a descriptor. False if `until` (on CLOCK_MONOTONIC) came first.
+inline bool wait_for(int fd, short events, Duration until) {
+  for (;;) {
+    const Duration left = until - monotonic_now();
+    if (left <= Duration::zero()) return false;
+    pollfd p{fd, events, 0};
+    const timespec ts{std::chrono::duration_cast<std::chrono::seconds>(left).count(),
+                      (left % std::chrono::seconds(1)).count()};
+    const int n = ppoll(&p, 1, &ts, nullptr);
+    if (n > 0) return true;
+    if (n < 0 && errno != EINTR) return true;  // whoever uses the descriptor next will see what is wrong with it
+  }
+}
+
+// Connects within `until`; the descriptor blocks afterwards and is the caller's. Throws Stop.
+inline int connect_to(const sockaddr* address, socklen_t length, Duration until, const std::string& target) {
+  const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) throw Stop(unknown(Cause::agent, std::string("no socket to be had: ") + std::strerror(errno)));
+  int error = connect(fd, address, length) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    socklen_t size = sizeof error;
+    if (!wait_for(fd, POLLOUT, until)) {
+      error = ETIMEDOUT;
+    } else {
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+  }
+  if (error == 0) {
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fd;
+  }
+  close(fd);
+  if (error == EAGAIN) error = ETIMEDOUT;  // a Unix socket whose backlog is full: the server does not accept
+  throw Stop(connect_failure(error, target));
+}
+
+// ---- files
+// -----------------------------------------------------------------------------------------------------------
+
+// Where Debian keeps the authorities that everybody trusts: used by tls.mode verify without a tls.ca.
+inline constexpr const char* system_authorities = "/etc/ssl/certs/ca-certificates.crt";
+
+// Throws unknown/config if a file named by an option cannot be read.
+inline void need_readable(const char* option, const std::string& path) {
+  if (!path.empty() && access(path.c_str(), R_OK) != 0) {
+    throw Stop(unknown(Cause::config, std::string(option) + ": " + path + ": " + std::strerror(errno)));
+  }
+}
+
+// ---- time
+// ------------------------------------------------------------------------------------------------------------
+
+// The moment at which we give up by ourselves, a little before the agent would: late enough to lose nothing, early
+// enough that the result still says where the time went, and that the worker need not be killed.
+inline Duration give_up_at(const Attempt& attempt) {
+  const Duration margin =
+      std::clamp<Duration>(attempt.remaining() / 10, std::chrono::milliseconds(5), std::chrono::milliseconds(50));
+  return attempt.deadline() - margin;
+}
+
+// Ends waits inside a library that has no deadline of its own, or ignores it: at the given moment it shuts down every
+// socket opened since it was made, again and again until it is destroyed. The library sees a closed connection, and
+// has_blown() tells that apart from a peer that closed it.
+//
+//   const Fuse fuse(give_up_at(attempt));
+//   library_connect();                    // returns with an error at that moment at the latest
+//   if (fuse.has_blown()) ...
+//
+// Works because a blocking worker runs one probe at a time: a socket that was not there before is the probe's.
+class Fuse {
+ public:
+  explicit Fuse(Duration at) : at_(at), before_(open_descriptors()) {
+    // The thread must not take the signals that are meant for the worker.
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    thread_ = std::thread([this] { run(); });
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  }
+  ~Fuse() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+  Fuse(const Fuse&) = delete;
+  Fuse& operator=(const Fuse&) = delete;
+
+  bool has_blown() const { return monotonic_now() >= at_; }
+  Duration at() const { return at_; }
+
+ private:
+  static std::vector<int> open_descriptors() {
+    std::vector<int> out;
+    struct Close {
+      void operator()(DIR* d) const { closedir(d); }
+    };
+    const std::unique_ptr<DIR, Close> dir(opendir("/proc/self/fd"));
+    if (dir == nullptr) return out;
+    while (const dirent* entry = readdir(dir.get())) {
+      if (entry->d_name[0] == '.') continue;
+      const int fd = std::atoi(entry->d_name);
+      if (fd != dirfd(dir.get())) out.push_back(fd);
+    }
+    return out;
+  }
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    const std::chrono::steady_clock::time_point at(at_);
+    if (wake_.wait_until(lock, at, [this] { return is_over_; })) return;
+    do {
+      for (const int fd : open_descriptors()) {
+        if (std::find(before_.begin(), before_.end(), fd) == before_.end()) shutdown(fd, SHUT_RDWR);
+      }
+    } while (!wake_.wait_for(lock, std::chrono::milliseconds(10), [this] { return is_over_; }));
+  }
+
+  const Duration at_;
+  const std::vector<int> before_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool is_over_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace vital::check
