@@ -18,6 +18,7 @@
 #include "base/time.hpp"
 #include "core/plan.hpp"
 #include "core/result.hpp"
+#include "core/saved.hpp"
 #include "core/snapshot.hpp"
 
 namespace vital {
@@ -49,6 +50,26 @@ struct Report {
   ProbeResult result;
 };
 
+// No worker was free for this probe; it waits. Until ProbeTaken a deadline proves nothing about the target.
+struct ProbeQueued {
+  ProbeId id;
+};
+
+// A worker took a probe that had to wait.
+struct ProbeTaken {
+  ProbeId id;
+};
+
+// The host slept this long and the monotonic clock did not count it (CLOCK_BOOTTIME moved further than it did).
+struct Slept {
+  Duration how_long{};
+};
+
+// The host's CPU pressure, percent (PSI "some avg10"), whenever it is read.
+struct Pressure {
+  double cpu = 0;
+};
+
 struct SetOverlay {
   Overlay overlay;
 };
@@ -59,7 +80,8 @@ struct ClearOverlay {
 // SIGTERM came: show drain from now on.
 struct Stop {};
 
-using Input = std::variant<Tick, ProbeDone, PlanChanged, RunNow, Report, SetOverlay, ClearOverlay, Stop>;
+using Input = std::variant<Tick, ProbeDone, PlanChanged, RunNow, Report, SetOverlay, ClearOverlay, Stop, ProbeQueued,
+                           ProbeTaken, Slept, Pressure>;
 
 // ---- effects
 // ---------------------------------------------------------------------------------------------------------
@@ -101,6 +123,9 @@ class Engine {
  public:
   // The first apply(now, Tick{}) plans the first probes.
   Engine(std::shared_ptr<const Plan> plan, Now now);
+  // A warm restart: goes on from what save() gave, `elapsed` ago. What is older than its max_age keeps its state but
+  // counts as unknown until a fresh look.
+  Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -109,6 +134,9 @@ class Engine {
 
   // The newest snapshot, never null.
   std::shared_ptr<const Snapshot> snapshot() const;
+
+  // What a restart must not forget, as of `now`.
+  SavedState save(Now now) const;
 
  private:
   struct Impl;

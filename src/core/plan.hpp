@@ -22,6 +22,14 @@ enum class Scope : std::uint8_t { local, shared };
 // shadow: judged and recorded, never counted.
 enum class Mode : std::uint8_t { active, shadow };
 
+// A fall adds 1 to a penalty that halves every half_life; at `suppress` the check is flapping and is held down until
+// the penalty is below `reuse`. half_life zero = off.
+struct FlapPlan {
+  double suppress = 3.0;
+  double reuse = 1.5;
+  Duration half_life{};
+};
+
 struct CheckPlan {
   std::string name;
   std::string type;
@@ -39,6 +47,7 @@ struct CheckPlan {
   std::optional<Duration> warn_after;                        // slower than this is warn/latency
   Duration max_age{};                                        // older than this is stale
   Duration start_delay{};
+  FlapPlan flap;  // config's default for the half-life: ten intervals
   bool is_critical = true;
   Scope scope = Scope::local;
   Mode mode = Mode::active;
@@ -68,6 +77,15 @@ struct EjectionBudget {
   unsigned ejections = 0;  // 0 = unlimited
   Duration window{};
   Duration min_uptime{};  // after a recovery, not again before this
+  Duration hold_down{};   // the second fall within the window stays down at least this long, the third twice that, ...
+};
+
+// Who asks us, and how: what its own probes are set to. For the timing calculator only.
+struct Consumer {
+  Duration interval{};
+  Duration timeout{};
+  unsigned fall = 1;
+  unsigned rise = 1;
 };
 
 struct ServicePlan {
@@ -83,6 +101,8 @@ struct ServicePlan {
   unsigned warn_weight = 100;  // percent told to balancers on warn
   Duration slow_start{};       // ramp of the weight after a recovery
   EjectionBudget budget;
+  std::optional<Consumer> lb;             // declared consumer, for end-to-end times
+  std::optional<Duration> detect_within;  // the time to fail that was promised to somebody
 };
 
 struct Plan {

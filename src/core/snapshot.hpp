@@ -59,6 +59,7 @@ struct CheckView {
   std::optional<CheckId> suppressed_by;  // the failed dependency that explains this failure
   std::optional<Instant> next_due;
   std::optional<Instant> running_since;  // a probe is in flight
+  bool is_unproven = false;  // the evidence is older than max_age, though nobody could look since: counts as unknown
 };
 
 struct ServiceView {
@@ -70,7 +71,10 @@ struct ServiceView {
   std::vector<CheckId> causes;  // the checks that make it worse than pass, root cause first
   std::optional<Instant> oldest_evidence;  // of the checks that count; empty = none yet
   unsigned weight = 100;                   // 0..100, for balancers
+  unsigned score = 100;                    // 0..100: how much of its rule passes, a warn counts half
   bool is_withheld = false;                // would fail, but the ejection budget is spent
+  bool is_held_down = false;               // would answer better, but it fell too often lately
+  std::uint64_t withheld = 0;              // how often a fall was withheld since start
 };
 
 // Counters of the core since start; only ever grow.
@@ -81,6 +85,7 @@ struct CoreCounters {
   std::uint64_t discounted_timeouts = 0;  // our own starvation, not the target's
   std::uint64_t skipped_cycles = 0;       // planned starts that passed while one was in flight or we slept
   std::uint64_t withheld_ejections = 0;
+  std::uint64_t stalls = 0;  // the agent itself stood still: stopped, suspended, starved
 };
 
 struct Snapshot {

@@ -1,0 +1,454 @@
+// See engine.hpp. This file: inputs, probes, deadlines, stalls. What the checks add up to is in engine_services.cpp.
+#include "core/engine.hpp"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/duration.hpp"
+#include "base/text.hpp"
+#include "core/engine_impl.hpp"
+#include "core/evidence.hpp"
+#include "core/reason.hpp"
+#include "core/schedule.hpp"
+
+namespace vital {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration longest_sleep = 1s;     // the engine wants to be woken at least this often
+constexpr Duration believed_for = 3s;      // past this without a step, the front answers for itself
+constexpr Duration small_lateness = 10ms;  // a loop this late is on time
+constexpr Duration stall = 1s;             // a loop later than this was not running at all
+constexpr std::size_t answered_kept = 4096;
+
+std::string text_of(std::uint64_t n) { return std::to_string(n); }
+
+}  // namespace
+
+Engine::Impl::Impl(std::shared_ptr<const Plan> plan, Now now) : plan_(std::move(plan)), last_now_(now.mono) {
+  node_since_ = now.wall;
+  for (const CheckPlan& c : plan_->checks) {
+    slots_.push_back(make_slot(c, now));
+    wakes_.push_back(now.mono);
+  }
+  for (const ServicePlan& s : plan_->services) services_.emplace_back(s, now);
+}
+
+Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const {
+  const Instant first = plan.is_passive
+                            ? now.mono + plan.start_delay
+                            : schedule::first_look(stable_hash(plan.name), now.mono, plan.interval) + plan.start_delay;
+  Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false};
+  if (!plan.is_passive) slot.cycle.emplace(plan, first);
+  return slot;
+}
+
+Step Engine::Impl::apply(Now now, const Input& input) {
+  now.mono = std::max(now.mono, last_now_);
+  last_now_ = now.mono;
+  effects_.clear();
+  notice_lateness(now);
+  std::visit([&](const auto& in) { take(now, in); }, input);
+  run_due(now);
+  for (const Overlay& gone : overlays_.expire(now.mono)) {
+    note(Note::Level::info, "overlay_expired",
+         {{"kind", std::string(name(gone.kind))}, {"service", gone.service}, {"owner", gone.owner}});
+    services_dirty_ = is_loud_ = true;
+  }
+  if (services_dirty_ || (services_wake_ && *services_wake_ <= now.mono)) judge_services(now);
+  const bool quiet_due = is_quiet_ && (!published_at_ || *published_at_ + quiet_time() <= now.mono);
+  if (is_loud_ || quiet_due || !snapshot_) publish(now);
+
+  Step step;
+  step.effects = std::move(effects_);
+  effects_.clear();
+  step.wake_at = now.mono + longest_sleep;
+  for (const Instant w : wakes_) step.wake_at = std::min(step.wake_at, w);
+  if (services_wake_) step.wake_at = std::min(step.wake_at, *services_wake_);
+  if (const auto w = overlays_.wake()) step.wake_at = std::min(step.wake_at, *w);
+  if (is_quiet_) step.wake_at = std::min(step.wake_at, *published_at_ + quiet_time());
+  step.wake_at = std::max(step.wake_at, now.mono);
+  step.valid_until = now.mono + believed_for;
+  promised_ = step.wake_at;
+  return step;
+}
+
+// ---- being late ----------------------------------------------------------------------------------------------------
+
+void Engine::Impl::notice_lateness(Now now) {
+  if (!promised_ || now.mono - *promised_ <= small_lateness) return;
+  const Duration late = now.mono - *promised_;
+  for (Slot& slot : slots_) {
+    if (Flight* f = slot.cycle ? slot.cycle->flight() : nullptr) f->lost += std::min(late, now.mono - f->started);
+  }
+  if (late > stall) resume_after_stall(now, late);
+}
+
+// Nobody looked for a while: nothing we know has got better or worse by that. What timed out meanwhile proves nothing,
+// what was due is spread as at a start, and nothing turns stale before there was time for a fresh look.
+void Engine::Impl::resume_after_stall(Now now, Duration late) {
+  ++counters_.stalls;
+  note(Note::Level::warning, "agent_stalled",
+       {{"for", friendly_duration(late)}, {"flights", text_of(flights_.size())}});
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    slot.state.hold_from(now.mono);
+    if (!slot.cycle) continue;
+    if (const Flight* f = slot.cycle->flight()) {
+      if (f->deadline > now.mono) continue;
+      pass_deadline(now, i);
+    }
+    if (slot.cycle->wake() <= now.mono) {
+      counters_.skipped_cycles += schedule::missed(slot.cycle->due(), now.mono, plan_->checks[i].interval);
+      slot.cycle->restart(now.mono);
+    }
+    reckon_wake(now.mono, i);
+  }
+  services_dirty_ = true;
+}
+
+void Engine::Impl::take(Now now, const Slept& in) {
+  ++counters_.stalls;
+  note(Note::Level::warning, "host_slept", {{"for", friendly_duration(in.how_long)}});
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    slot.state.aged_by(in.how_long);
+    slot.state.hold_from(now.mono);
+    if (slot.cycle) {
+      drop_flight(i, true);
+      slot.cycle->restart(now.mono);
+    }
+    reckon_wake(now.mono, i);
+  }
+  services_dirty_ = is_loud_ = true;
+}
+
+// ---- probes --------------------------------------------------------------------------------------------------------
+
+void Engine::Impl::run_due(Now now) {
+  for (std::uint32_t i = 0; i < wakes_.size(); ++i) {
+    if (wakes_[i] <= now.mono) run_due(now, i);
+  }
+}
+
+void Engine::Impl::run_due(Now now, std::uint32_t check) {
+  Slot& slot = slots_[check];
+  const State from = slot.state.state();
+  const bool was_flapping = slot.state.is_flapping();
+  if (slot.state.advance(now)) changed(now, check, from);
+  if (was_flapping != slot.state.is_flapping()) is_loud_ = true;
+  // What is held can grow unproven without its state changing.
+  services_dirty_ = services_dirty_ || slot.state.is_unproven(now.mono);
+  if (slot.cycle) {
+    if (const Flight* f = slot.cycle->flight(); f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
+    if (!slot.cycle->flight() && slot.cycle->wake() <= now.mono) {
+      const ProbeId id(next_probe_++);
+      launch(check, slot.cycle->is_idle() ? slot.cycle->begin(now.mono, id, &counters_.skipped_cycles)
+                                          : slot.cycle->begin_retry(now.mono, id));
+    }
+  }
+  reckon_wake(now.mono, check);
+}
+
+void Engine::Impl::launch(std::uint32_t check, const Flight& flight) {
+  flights_.emplace(flight.id.value, check);
+  effects_.emplace_back(StartProbe{flight.id, CheckId(check), flight.attempt, flight.deadline});
+  is_quiet_ = true;
+}
+
+void Engine::Impl::drop_flight(std::uint32_t check, bool abandon) {
+  Slot& slot = slots_[check];
+  if (!slot.cycle || !slot.cycle->flight()) return;
+  const ProbeId id = slot.cycle->flight()->id;
+  flights_.erase(id.value);
+  if (abandon) effects_.emplace_back(AbandonProbe{id, CheckId(check)});
+}
+
+Flight* Engine::Impl::flight_of(ProbeId id, std::uint32_t* check) {
+  const auto it = flights_.find(id.value);
+  if (it == flights_.end()) return nullptr;
+  *check = it->second;
+  return slots_[it->second].cycle->flight();
+}
+
+// The verdict at the deadline, on time, whatever became of the probe.
+void Engine::Impl::pass_deadline(Now now, std::uint32_t check) {
+  const Flight f = *slots_[check].cycle->flight();
+  const Duration allowed = f.deadline - f.started;
+  ProbeResult r =
+      evidence::deadline_result(allowed, now.mono - f.deadline, f.lost, f.is_queued, f.queue_delay, pressure_);
+  drop_flight(check, true);
+  auto judged = evidence::judge(plan_->checks[check], std::move(r), allowed);
+  const bool is_ours = judged.discounted || f.is_queued;
+  if (is_ours) ++counters_.discounted_timeouts;
+  conclude(now, check, judged.result, f.deadline, is_ours);
+}
+
+void Engine::Impl::take(Now now, const ProbeDone& in) {
+  std::uint32_t check = 0;
+  const Flight* f = flight_of(in.id, &check);
+  if (f == nullptr) {
+    if (in.id.value == 0 || in.id.value >= next_probe_) {
+      ++counters_.unknown_ids;
+    } else if (answered_.contains(in.id.value)) {
+      ++counters_.duplicate_results;
+    } else {
+      ++counters_.late_results;
+    }
+    is_quiet_ = true;
+    return;
+  }
+  const Duration allowed = f->deadline - f->started;
+  ProbeResult r = in.result;
+  if (r.evidence.cpu_pressure <= 0) r.evidence.cpu_pressure = pressure_;
+  const Instant found_at = f->started + std::max(r.evidence.queue_delay, f->queue_delay) + r.duration;
+  // Found in time but handed over a moment late counts; found or handed over too late does not: at the deadline the
+  // verdict is the core's.
+  const bool is_late =
+      now.mono > f->deadline && (found_at > f->deadline || now.mono - f->deadline > evidence::tolerance(allowed, 0));
+  if (is_late) {
+    ++counters_.late_results;
+    is_quiet_ = true;
+    return;
+  }
+  r.evidence.queue_delay = std::max(r.evidence.queue_delay, f->queue_delay);
+  r.evidence.timer_overshoot = std::max(r.evidence.timer_overshoot, f->lost);
+  const Instant started = f->started;
+  drop_flight(check, false);
+  answered_.insert(in.id.value);
+  answered_order_.push_back(in.id.value);
+  if (answered_order_.size() > answered_kept) {
+    answered_.erase(answered_order_.front());
+    answered_order_.pop_front();
+  }
+  auto judged = evidence::judge(plan_->checks[check], std::move(r), allowed);
+  if (judged.discounted) ++counters_.discounted_timeouts;
+  conclude(now, check, judged.result, std::clamp(found_at, started, now.mono), judged.discounted);
+  reckon_wake(now.mono, check);
+}
+
+void Engine::Impl::conclude(Now now, std::uint32_t check, const ProbeResult& r, Instant found_at, bool discounted) {
+  Slot& slot = slots_[check];
+  is_quiet_ = true;
+  if (discounted && !slot.was_discounted) {
+    note(Note::Level::warning, "timeout_discounted", {{"check", plan_->checks[check].name}, {"reason", r.text}});
+  }
+  slot.was_discounted = discounted;
+  if (slot.cycle->retries_after(now.mono, r, discounted)) return;
+  outcome(now, check, r, found_at);
+  slot.cycle->finish(now.mono, slot.state.is_pending_change());
+}
+
+void Engine::Impl::outcome(Now now, std::uint32_t check, const ProbeResult& r, Instant found_at) {
+  Slot& slot = slots_[check];
+  const State from = slot.state.state();
+  const bool was_unproven = slot.state.is_unproven(now.mono);
+  const bool was_flapping = slot.state.is_flapping();
+  if (r.verdict == Verdict::fail) ++slot.bad_since_explained;
+  const bool is_change = slot.state.take(now, r, found_at);
+  is_quiet_ = true;
+  if (is_change) changed(now, check, from);
+  if (was_unproven) services_dirty_ = is_loud_ = true;
+  if (was_flapping != slot.state.is_flapping()) {
+    is_loud_ = true;
+    note(Note::Level::warning, slot.state.is_flapping() ? "flapping" : "flapping_over",
+         {{"check", plan_->checks[check].name}, {"history", slot.state.history()}});
+  }
+  explain_failures();
+}
+
+// The shown state of a check is another one.
+void Engine::Impl::changed(Now now, std::uint32_t check, State from) {
+  const Slot& slot = slots_[check];
+  const State to = slot.state.state();
+  explain_failures();
+  CheckView view;
+  slot.state.fill(view);
+  std::vector<std::pair<std::string, std::string>> fields{
+      {"check", plan_->checks[check].name}, {"from", std::string(name(from))}, {"to", std::string(name(to))}};
+  if (view.last) fields.emplace_back("cause", std::string(name(view.last->cause)));
+  fields.emplace_back("reason", one_line(reason::of_check(view, now.mono), 300));
+  fields.emplace_back("history", view.history);
+  if (view.last) {
+    fields.emplace_back("duration_ms", std::to_string(milliseconds(view.last->duration)));
+    if (const Duration lost = evidence::lost(view.last->evidence); lost > small_lateness) {
+      fields.emplace_back("lost_ms", std::to_string(milliseconds(lost)));
+    }
+  }
+  if (slot.suppressed_by) fields.emplace_back("suppressed_by", plan_->at(*slot.suppressed_by).name);
+  const bool is_bad = to == State::fail || to == State::stale;
+  note(is_bad ? Note::Level::warning : Note::Level::info, "check_state", std::move(fields));
+  services_dirty_ = is_loud_ = true;
+}
+
+void Engine::Impl::reckon_wake(Instant now, std::uint32_t check) {
+  const Slot& slot = slots_[check];
+  Instant wake = now + 24h;
+  if (slot.cycle) wake = std::min(wake, slot.cycle->wake());
+  if (const auto w = slot.state.wake()) wake = std::min(wake, *w);
+  if (const auto w = slot.state.proven_until(); w && *w > now) wake = std::min(wake, *w);
+  wakes_[check] = wake;
+}
+
+// ---- the other inputs ----------------------------------------------------------------------------------------------
+
+void Engine::Impl::take(Now, const ProbeQueued& in) {
+  std::uint32_t check = 0;
+  if (Flight* f = flight_of(in.id, &check)) f->is_queued = true;
+}
+
+void Engine::Impl::take(Now now, const ProbeTaken& in) {
+  std::uint32_t check = 0;
+  Flight* f = flight_of(in.id, &check);
+  if (f == nullptr || !f->is_queued) return;
+  f->is_queued = false;
+  f->queue_delay = now.mono - f->started;
+}
+
+void Engine::Impl::take(Now now, const RunNow& in) {
+  if (in.check.value >= slots_.size()) return;
+  Slot& slot = slots_[in.check.value];
+  if (!slot.cycle || !slot.cycle->is_idle()) return;
+  const ProbeId id(next_probe_++);
+  launch(in.check.value, slot.cycle->begin_unplanned(now.mono, id));
+  reckon_wake(now.mono, in.check.value);
+}
+
+void Engine::Impl::take(Now now, const Report& in) {
+  if (in.check.value >= slots_.size() || !plan_->at(in.check).is_passive) return;
+  outcome(now, in.check.value, in.result, now.mono);
+  reckon_wake(now.mono, in.check.value);
+}
+
+void Engine::Impl::take(Now now, const SetOverlay& in) {
+  if (in.overlay.kind == OverlayKind::none) return take(now, ClearOverlay{in.overlay.service});
+  overlays_.set(now, in.overlay);
+  note(Note::Level::info, "overlay_set",
+       {{"kind", std::string(name(in.overlay.kind))},
+        {"service", in.overlay.service},
+        {"owner", in.overlay.owner},
+        {"reason", in.overlay.reason},
+        {"until", in.overlay.until ? format_wall(*in.overlay.until) : "forever"}});
+  services_dirty_ = is_loud_ = true;
+}
+
+void Engine::Impl::take(Now, const ClearOverlay& in) {
+  const auto gone = overlays_.clear(in.service);
+  if (!gone) return;
+  note(Note::Level::info, "overlay_cleared",
+       {{"kind", std::string(name(gone->kind))}, {"service", gone->service}, {"owner", gone->owner}});
+  services_dirty_ = is_loud_ = true;
+}
+
+void Engine::Impl::take(Now, const Stop&) { is_stopping_ = services_dirty_ = is_loud_ = true; }
+
+void Engine::Impl::take(Now now, const PlanChanged& in) {
+  std::map<std::string, std::uint32_t> old_checks;
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) old_checks.emplace(plan_->checks[i].name, i);
+  std::map<std::string, std::uint32_t> old_services;
+  for (std::uint32_t i = 0; i < services_.size(); ++i) old_services.emplace(plan_->services[i].name, i);
+
+  std::uint64_t kept = 0, replanned = 0, added = 0;
+  std::vector<Slot> slots;
+  for (const CheckPlan& c : in.plan->checks) {
+    const auto found = old_checks.find(c.name);
+    if (found == old_checks.end() || plan_->checks[found->second].is_passive != c.is_passive) {
+      slots.push_back(make_slot(c, now));
+      ++added;
+      continue;
+    }
+    const std::uint32_t old = found->second;
+    const bool is_same = plan_->checks[old].fingerprint == c.fingerprint;
+    if (!is_same) drop_flight(old, true);
+    Slot slot = std::move(slots_[old]);
+    slots_[old].cycle.reset();
+    // Its cause is found anew below; ids of the old plan mean nothing now.
+    if (slot.suppressed_by) slot.suppressed_by = in.plan->find_check(plan_->at(*slot.suppressed_by).name);
+    slot.state.replan(c, is_same);
+    if (slot.cycle) {
+      slot.cycle->replan(c);
+      if (!is_same) slot.cycle->restart(now.mono);
+    }
+    (is_same ? kept : replanned) += 1;
+    slots.push_back(std::move(slot));
+    old_checks.erase(found);
+  }
+  for (const auto& [gone_name, gone] : old_checks) drop_flight(gone, true);
+
+  std::vector<ServiceState> services;
+  for (const ServicePlan& s : in.plan->services) {
+    if (const auto found = old_services.find(s.name); found != old_services.end()) {
+      services.push_back(std::move(services_[found->second]));
+      services.back().replan(s);
+    } else {
+      services.emplace_back(s, now);
+    }
+  }
+  note(Note::Level::info, "plan_adopted",
+       {{"kept", text_of(kept)},
+        {"changed", text_of(replanned)},
+        {"added", text_of(added)},
+        {"removed", text_of(old_checks.size())}});
+  plan_ = in.plan;
+  slots_ = std::move(slots);
+  services_ = std::move(services);
+  flights_.clear();
+  wakes_.assign(slots_.size(), now.mono);
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].cycle && slots_[i].cycle->flight()) flights_.emplace(slots_[i].cycle->flight()->id.value, i);
+    reckon_wake(now.mono, i);
+  }
+  explain_failures();
+  services_dirty_ = is_loud_ = true;
+}
+
+void Engine::Impl::note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields) {
+  effects_.emplace_back(Note{level, std::move(event), std::move(fields)});
+}
+
+// ---- the face ------------------------------------------------------------------------------------------------------
+
+Engine::Engine(std::shared_ptr<const Plan> plan, Now now) : impl_(std::make_unique<Impl>(std::move(plan), now)) {
+  impl_->judge_services(now);
+  impl_->publish(now);
+  impl_->effects_.clear();
+  impl_->is_loud_ = true;  // the first step hands it out
+}
+
+Engine::Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed)
+    : impl_(std::make_unique<Impl>(std::move(plan), now)) {
+  elapsed = std::max(elapsed, Duration::zero());
+  Impl& e = *impl_;
+  for (const SavedCheck& s : saved.checks) {
+    if (const auto id = e.plan_->find_check(s.name)) e.slots_[id->value].state.restore(now, s, elapsed);
+  }
+  for (const SavedService& s : saved.services) {
+    if (const auto id = e.plan_->find_service(s.name)) e.services_[id->value].restore(now, s, elapsed);
+  }
+  for (const Overlay& o : saved.overlays) e.overlays_.set(now, o);
+  e.explain_failures();
+  e.judge_services(now);
+  e.publish(now);
+  e.effects_.clear();
+  e.is_loud_ = true;
+}
+
+Engine::~Engine() = default;
+
+Step Engine::apply(Now now, const Input& input) { return impl_->apply(now, input); }
+
+std::shared_ptr<const Snapshot> Engine::snapshot() const { return impl_->snapshot_; }
+
+SavedState Engine::save(Now now) const {
+  SavedState s;
+  s.saved_at = now.wall;
+  for (const Impl::Slot& slot : impl_->slots_) s.checks.push_back(slot.state.save(now.mono));
+  for (const ServiceState& service : impl_->services_) s.services.push_back(service.save(now.mono));
+  s.overlays = impl_->overlays_.all();
+  return s;
+}
+
+}  // namespace vital
