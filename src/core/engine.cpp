@@ -237,6 +237,7 @@ void Engine::Impl::conclude(Now now, std::uint32_t check, const ProbeResult& r, 
     note(Note::Level::warning, "timeout_discounted", {{"check", plan_->checks[check].name}, {"reason", r.text}});
   }
   slot.was_discounted = discounted;
+  effects_.emplace_back(ProbeEnded{CheckId(check), r});
   if (slot.cycle->retries_after(now.mono, r, discounted)) return;
   outcome(now, check, r, found_at);
   slot.cycle->finish(now.mono, slot.state.is_pending_change());

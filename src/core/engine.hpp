@@ -111,7 +111,13 @@ struct Note {
   std::vector<std::pair<std::string, std::string>> fields;
 };
 
-using Effect = std::variant<StartProbe, AbandonProbe, Publish, Note>;
+// An attempt ended, as judged: retries and our own timeouts included. For counting; the core needs no answer.
+struct ProbeEnded {
+  CheckId check;
+  ProbeResult result;
+};
+
+using Effect = std::variant<StartProbe, AbandonProbe, Publish, Note, ProbeEnded>;
 
 struct Step {
   std::vector<Effect> effects;

@@ -179,7 +179,7 @@ class Stage {
       abandoned.push_back(*a);
     } else if (const auto* n = std::get_if<Note>(&e)) {
       notes.push_back(*n);
-    } else {
+    } else if (std::holds_alternative<Publish>(e)) {
       ++published;
     }
   }
