@@ -68,6 +68,7 @@ struct Rule {
   unsigned need_warn = 0;    // weighted: the sum needed to warn
   std::vector<Rule> members;
   std::vector<unsigned> weights;  // weighted: one for each member
+  bool operator==(const Rule&) const = default;
 };
 
 enum class OnUnknown : std::uint8_t { fail, warn, pass };
@@ -78,6 +79,7 @@ struct EjectionBudget {
   Duration window{};
   Duration min_uptime{};  // after a recovery, not again before this
   Duration hold_down{};   // the second fall within the window stays down at least this long, the third twice that, ...
+  bool operator==(const EjectionBudget&) const = default;
 };
 
 // Who asks us, and how: what its own probes are set to. For the timing calculator only.
@@ -86,6 +88,7 @@ struct Consumer {
   Duration timeout{};
   unsigned fall = 1;
   unsigned rise = 1;
+  bool operator==(const Consumer&) const = default;
 };
 
 struct ServicePlan {
@@ -103,6 +106,7 @@ struct ServicePlan {
   EjectionBudget budget;
   std::optional<Consumer> lb;             // declared consumer, for end-to-end times
   std::optional<Duration> detect_within;  // the time to fail that was promised to somebody
+  bool operator==(const ServicePlan&) const = default;  // rules name checks by number: only within one plan
 };
 
 struct Plan {
