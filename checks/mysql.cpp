@@ -1,0 +1,271 @@
+// The mysql check, for MariaDB and MySQL: logs in as the application does, asks the server whether it takes writes,
+// runs a query, compares its answer, and says goodbye (COM_QUIT), so that the server's counters of aborted connections
+// do not grow and it never blocks the agent's host. MySQL Connector/C++ 1.1 does the talking. [worker]
+//
+// The connector connects, does TLS and logs in within one call and shows no descriptor, so the result has one phase for
+// all three (auth). It counts its timeouts in whole seconds and anew for each read; the fuse keeps the real deadline.
+#include <cppconn/exception.h>
+#include <cppconn/resultset.h>
+#include <cppconn/statement.h>
+#include <mysql_connection.h>
+#include <mysql_driver.h>
+
+#include "blocking.hpp"
+#include "mysql_verdict.hpp"
+
+namespace vital::check {
+namespace {
+
+// For as long as it lives the TLS library finds no system-wide authorities. Without a file of its own libmariadb reads
+// all of them for each connection, 30 ms of CPU, even where nothing is verified.
+class NoSystemAuthorities {
+ public:
+  explicit NoSystemAuthorities(bool is_wanted) : is_set_(is_wanted && getenv(name) == nullptr) {
+    if (is_set_) setenv(name, "/dev/null", 1);
+  }
+  ~NoSystemAuthorities() {
+    if (is_set_) unsetenv(name);
+  }
+  NoSystemAuthorities(const NoSystemAuthorities&) = delete;
+  NoSystemAuthorities& operator=(const NoSystemAuthorities&) = delete;
+
+ private:
+  static constexpr const char* name = "SSL_CERT_FILE";
+  const bool is_set_;
+};
+
+std::string text_of(const sql::ResultSet& row, unsigned column) {
+  return row.isNull(column) ? "NULL" : row.getString(column).asStdString();
+}
+
+class Mysql final : public Blocking {
+ public:
+  explicit Mysql(const Options& o)
+      : host_(o.text("host")),
+        port_(o.integer("port")),
+        user_(o.text("user")),
+        password_(o.text_or("password", "")),
+        database_(o.text_or("database", "")),
+        query_(o.text("query")),
+        role_(o.text("role")),
+        tls_(o.text("tls.mode")),
+        ca_(o.text_or("tls.ca", "")),
+        certificate_(o.text_or("tls.certificate", "")),
+        key_(o.text_or("tls.key", "")) {
+    if (o.has("expect")) expect_ = o.text("expect");
+    if (host_.empty()) throw Invalid("host", "is empty; write a name, an address, or the path of a Unix socket");
+    if (query_.find_first_not_of(" \t\r\n;") == std::string::npos) {
+      throw Invalid("query", "is empty; leave it out for SELECT 1");
+    }
+    if (certificate_.empty() != key_.empty()) {
+      throw Invalid(key_.empty() ? "tls.key" : "tls.certificate",
+                    "tls.certificate and tls.key need each other: write both");
+    }
+    if (is_unix() && (tls_ == "require" || tls_ == "verify")) {
+      throw Invalid("tls.mode", "a Unix socket needs no TLS; write tls: {mode: off}, or a host name");
+    }
+    if (tls_ == "verify" && ca_.empty()) ca_ = system_authorities;
+    // libmariadb verifies as soon as there is an authority's file; the other modes mean encryption alone.
+    if (tls_ != "verify") ca_.clear();
+    target_ = is_unix() ? host_ : with_port(host_, port_);
+  }
+
+  Result probe(const Attempt& attempt) override {
+    Stopwatch watch;
+    Result result;
+    try {
+      result = run(attempt, watch);
+    } catch (const Stop& stop) {
+      result = stop.result;
+    }
+    return watch.into(result);
+  }
+
+ private:
+  using Connection = std::unique_ptr<sql::Connection>;
+
+  bool is_unix() const { return host_.front() == '/'; }
+
+  Result run(const Attempt& attempt, Stopwatch& watch) const {
+    need_readable("tls.ca", ca_);
+    need_readable("tls.certificate", certificate_);
+    need_readable("tls.key", key_);
+    const Fuse fuse(give_up_at(attempt));
+    Connection connection;
+    if (is_unix()) {
+      connection = log_in("", nullptr, fuse, watch);
+    } else {
+      const std::vector<Address> addresses = resolve(host_, port_);
+      watch.lap(Phase::resolve);
+      for (std::size_t i = 0; connection == nullptr; ++i) {
+        try {
+          // The name verified in TLS is the one connected to, so with verify the library resolves it once more itself.
+          connection = log_in(tls_ == "verify" ? host_ : addresses[i].numeric, &addresses[i], fuse, watch);
+        } catch (const Stop& stop) {
+          const Cause cause = stop.result.cause;
+          const bool is_nobody_there = cause == Cause::refused || cause == Cause::unreachable;
+          if (!is_nobody_there || i + 1 == addresses.size()) throw;
+        }
+      }
+    }
+    watch.lap(Phase::auth);
+    return ask(*connection, fuse, watch);
+  }
+
+  // Connects, does TLS, logs in. Throws Stop.
+  Connection log_in(const std::string& address, const Address* where, const Fuse& fuse, const Stopwatch& watch) const {
+    sql::ConnectOptionsMap options;
+    options["userName"] = sql::SQLString(user_);
+    options["password"] = sql::SQLString(password_);
+    if (!database_.empty()) options["schema"] = sql::SQLString(database_);
+    if (where == nullptr) {
+      options["hostName"] = sql::SQLString("localhost");
+      options["socket"] = sql::SQLString(host_);
+    } else {
+      options["hostName"] =
+          sql::SQLString("tcp://" + (address.find(':') == std::string::npos ? address : "[" + address + "]"));
+      options["port"] = static_cast<int>(port_);
+    }
+    // The library's own timeouts never end before the fuse: cut off to whole seconds they would call answers late that
+    // are in time.
+    const int patience = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(fuse.at() - monotonic_now()).count());
+    for (const char* timeout : {"OPT_CONNECT_TIMEOUT", "OPT_READ_TIMEOUT", "OPT_WRITE_TIMEOUT"}) {
+      options[timeout] = std::max(patience, 1);
+    }
+    if (tls_ != "off" && where != nullptr) options["sslEnforce"] = true;
+    if (tls_ == "verify") {
+      options["sslVerify"] = true;
+      options["sslCA"] = sql::SQLString(ca_);
+    }
+    if (!certificate_.empty() && tls_ != "off") {
+      options["sslCert"] = sql::SQLString(certificate_);
+      options["sslKey"] = sql::SQLString(key_);
+    }
+    const NoSystemAuthorities guard(tls_ != "verify");
+    try {
+      return Connection(sql::mysql::get_mysql_driver_instance()->connect(options));
+    } catch (const sql::SQLException& e) {
+      throw Stop(login_failure(e, where, fuse, watch));
+    }
+  }
+
+  Result login_failure(const sql::SQLException& e, const Address* where, const Fuse& fuse,
+                       const Stopwatch& watch) const {
+    const int error = e.getErrorCode();
+    const std::string login = "login as " + user_ + " to " + target_;
+    if (fuse.has_blown()) return fail(Cause::timeout, login + ": no end of it within " + in_words(watch.elapsed()));
+    if (error == 2002 || error == 2003) return connect_refused(e.what(), where, fuse);
+    if (error == 2005) return unknown(Cause::agent, login + ": " + tidy(e.what()));  // we had just resolved it
+    if (errno_in(e.what()) == ETIMEDOUT) return fail(Cause::timeout, login + ": " + tidy(e.what()));
+    const Meaning m = meaning_of(error);
+    return make_result(
+        m.verdict, m.cause,
+        login + (m.cause == Cause::auth ? " refused: " : ": ") + tidy(e.what()) + " (" + std::to_string(error) + ")");
+  }
+
+  // The library says that it could not connect, but often not why: the kernel is asked once more.
+  Result connect_refused(const std::string& text, const Address* where, const Fuse& fuse) const {
+    if (const int error = errno_in(text); error != 0) return connect_failure(error, target_);
+    if (where == nullptr) return fail(Cause::refused, "connect to " + target_ + ": " + tidy(text));
+    try {
+      close(connect_to(reinterpret_cast<const sockaddr*>(&where->storage), where->length, fuse.at(), target_));
+    } catch (const Stop& stop) {
+      return stop.result;
+    }
+    return fail(Cause::refused, "connect to " + target_ + ": refused a moment ago, accepted now");
+  }
+
+  // What the session tells: identity first, then the user's query.
+  Result ask(sql::Connection& connection, const Fuse& fuse, Stopwatch& watch) const {
+    Identity who;
+    std::string doing = "asking " + target_ + " for its role";
+    Result result;
+    try {
+      const std::unique_ptr<sql::Statement> statement(connection.createStatement());
+      identify(*statement, who);
+      if (tls_ == "require" && who.tls.empty()) {  // libmariadb goes on without, whatever it is told
+        return who.describe(fail(Cause::tls, target_ + " offers no TLS, and tls.mode is require"));
+      }
+      limit(*statement, who, fuse);
+      doing = "query \"" + tidy(query_, 80) + "\" on " + target_ + (database_.empty() ? "" : "/" + database_);
+      std::optional<std::string> value;
+      if (statement->execute(query_)) {
+        const std::unique_ptr<sql::ResultSet> rows(statement->getResultSet());
+        if (rows->next()) value = text_of(*rows, 1);
+      }
+      result = judge(who, role_, target_, expect_, value, doing);
+    } catch (const sql::SQLException& e) {
+      const Meaning m = meaning_of(e.getErrorCode());
+      result = fuse.has_blown()
+                   ? fail(Cause::timeout, doing + ": no answer within " + in_words(watch.elapsed()))
+                   : make_result(m.verdict, m.cause,
+                                 doing + ": " + tidy(e.what()) + " (" + std::to_string(e.getErrorCode()) + ")");
+    }
+    watch.lap(Phase::exchange);
+    return who.describe(std::move(result));
+  }
+
+  static void identify(sql::Statement& statement, Identity& who) {
+    std::unique_ptr<sql::ResultSet> row(
+        statement.executeQuery("SELECT VERSION(), @@global.read_only, @@global.max_connections"));
+    if (!row->next()) throw sql::SQLException("no row", "HY000", 2027);
+    who.version = text_of(*row, 1);
+    who.read_only = text_of(*row, 2);
+    who.max_connections = static_cast<double>(row->getInt64(3));
+    row.reset(statement.executeQuery("SHOW STATUS WHERE Variable_name IN ('Ssl_version', 'Threads_connected')"));
+    while (row->next()) {
+      if (text_of(*row, 1) == "Ssl_version") who.tls = text_of(*row, 2);
+      if (text_of(*row, 1) == "Threads_connected") who.connections = static_cast<double>(row->getInt64(2));
+    }
+  }
+
+  // The server is told to give up a little before we do, so that it works on for nobody and its own words arrive.
+  static void limit(sql::Statement& statement, const Identity& who, const Fuse& fuse) {
+    const Duration all = fuse.at() - monotonic_now();
+    const Duration left = all - std::min<Duration>(all / 10, std::chrono::milliseconds(50));
+    const double seconds = std::max(std::chrono::duration<double>(left).count(), 0.001);
+    const std::string set =
+        who.is_mariadb() ? "SET SESSION max_statement_time = " + std::to_string(seconds)
+                         : "SET SESSION max_execution_time = " + std::to_string(static_cast<long long>(seconds * 1000));
+    try {
+      statement.execute(set);
+    } catch (const sql::SQLException& e) {
+      if (e.getErrorCode() != 1193) throw;  // a server too old to know the variable; the fuse is enough
+    }
+  }
+
+  std::string host_;
+  long long port_;
+  std::string user_, password_, database_, query_, role_, tls_, ca_, certificate_, key_, target_;
+  std::optional<std::string> expect_;
+};
+
+constexpr const char* roles[] = {"primary", "standby", "any", nullptr};
+constexpr const char* tls_modes[] = {"off", "prefer", "require", "verify", nullptr};
+
+constexpr OptionRow options[] = {
+    {"host", Type::string, "127.0.0.1", "name or address of the server, or the path of its Unix socket",
+     "db1.example.jp"},
+    {"port", Type::integer, "3306", "port of the server", nullptr, 0, nullptr, 1, 65535},
+    {"user", Type::string, nullptr, "who logs in", "monitor", VITAL_OPTION_REQUIRED},
+    {"password", Type::string, nullptr, "the user's password", nullptr, VITAL_OPTION_SECRET},
+    {"database", Type::string, nullptr, "the database to use; default none", "app"},
+    {"query", Type::string, "SELECT 1", "runs after the login; should be quick and return one row"},
+    {"expect", Type::string, nullptr, "what the first column of the query's first row must be", "1"},
+    {"role", Type::choice, "any",
+     "what the server must be, by @@read_only: a primary accepts writes, a standby does not", "primary", 0, roles},
+    {"tls.mode", Type::choice, "prefer",
+     "off; prefer (if the server has it); require (without looking at the certificate); verify (certificate and host)",
+     nullptr, 0, tls_modes},
+    {"tls.ca", Type::string, nullptr, "file with the authorities that verify trusts; default the system's",
+     "/etc/vitald/ca.pem"},
+    {"tls.certificate", Type::string, nullptr, "file with our own certificate"},
+    {"tls.key", Type::string, nullptr, "file with its private key"},
+};
+
+}  // namespace
+}  // namespace vital::check
+
+using vital::check::Mysql;
+using vital::check::options;
+VITAL_BLOCKING_MODULE(Mysql, "mysql", "1.0", "MariaDB and MySQL: login, role, and the answer to a query", options)
