@@ -3,6 +3,7 @@
 // nothing but a line. [control]: these calls wait (bounded) for that worker; never call them on the agent's loop.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@
 #include "modules/option.hpp"
 
 namespace vital {
+
+class OneShot;
 
 struct RegistryOptions {
   std::vector<std::string> builtin_path;  // the agent's own modules
@@ -57,8 +60,11 @@ class Registry {
     std::string path;
     bool is_builtin = false;
     std::shared_ptr<const ModuleInfo> info;
-    std::string failure;
+    std::string failure;  // once it failed, it is not tried again
   };
+  void ask(Found& found);
+  std::string try_to_end(OneShot& worker, std::uint32_t number) const;  // empty if it went well
+
   RegistryOptions options_;
   std::map<std::string, Found, std::less<>> found_;
   std::vector<std::string> problems_;

@@ -100,18 +100,19 @@ void Host::probe(std::uint32_t number, std::uint64_t id, std::uint32_t attempt, 
                                       ? refusal->text
                                       : one_line(refusal->option + ": " + refusal->text));
   }
+  if (Loop::now() >= deadline) return refuse(Cause::agent, "the probe's time was over before its worker could begin");
   Instance& instance = *instances_.at(number);
   const bool is_async = instance.module().is_async();
   Slot& slot = take_slot();
   slot.probe = {sizeof(vital_probe), attempt, id, static_cast<std::uint64_t>(deadline.time_since_epoch().count())};
   slot.instance = &instance;
-  slot.taken = Loop::now();
   slot.worst_lag = {};
+  slot.waited_before = is_async ? Duration{} : run_delay_.total();
+  slot.taken = Loop::now();
   running_.emplace(&slot.probe, &slot);
   by_id_.emplace(id, &slot);
   if (is_async && running_.size() == 1) tick_.arm_at(tick_due_ = slot.taken + tick);
 
-  if (!is_async) slot.waited_before = run_delay_.total();
   const std::string thrown =
       call(instance, Stage::probing, [&] { instance.module().table().probe(instance.handle(), &slot.probe); });
   leave_if_forked();

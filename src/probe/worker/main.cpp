@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "probe/worker/driver.hpp"
+#include "probe/worker/serve.hpp"
 
 int main(int count, char** words) {
   try {
@@ -16,6 +17,7 @@ int main(int count, char** words) {
       fmt::print("vitald-worker {}\n", VITALD_VERSION);
       return 0;
     }
+    if (count > 1 && std::strcmp(words[1], "--serve") == 0) return vital::worker::serve(arguments);
     return vital::worker::drive(arguments);
   } catch (const std::exception& e) {
     fmt::print(stderr, "vitald-worker: {}\n", e.what());
