@@ -26,6 +26,10 @@ struct Child::State {
   bool is_running = true;
 
   void reap() {
+    siginfo_t seen{};
+    if (waitid(P_PID, static_cast<id_t>(pid), &seen, WEXITED | WNOHANG | WNOWAIT) != 0 || seen.si_pid != pid) return;
+    // What it left in its group goes with it; now, while the dead leader still keeps the number from being reused.
+    kill(-pid, SIGKILL);
     int status = 0;
     if (waitpid(pid, &status, WNOHANG) != pid) return;
     is_running = false;

@@ -1,6 +1,7 @@
 // Child: a process of ours, in its own process group, with exactly the argument vector, environment and descriptors
-// given. Its end is seen through a pidfd on the loop. Destroying a Child that still runs kills its whole group; the pid
-// is reaped on the loop whenever it dies, so nothing is left behind. [loop]
+// given. Its end is seen through a pidfd on the loop. Whatever it leaves in its group when it ends is killed, and
+// destroying a Child that still runs kills the whole group; the pid is reaped on the loop whenever it dies, so nothing
+// is left behind. [loop]
 #pragma once
 
 #include <sys/types.h>

@@ -71,6 +71,22 @@ TEST_CASE("killing the group ends the child's own children too") {
   CHECK(ended);
 }
 
+TEST_CASE("what a child leaves in its group ends with it") {
+  Loop loop;
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd in(ends[0]);
+  UniqueFd out(ends[1]);
+  const auto child =
+      Child::start(loop, {{"/bin/sh", "-c", "trap '' TERM HUP; sleep 100 & exit 0"}, {}, {{out.get(), 1}}},
+                   [&](int) { loop.stop(); });
+  out.reset();
+  loop.run_for(5s);
+  char byte = 0;
+  // The pipe closes only when the orphan is gone.
+  CHECK(read(in.get(), &byte, 1) == 0);
+}
+
 TEST_CASE("a program that does not exist is an error at once") {
   Loop loop;
   CHECK_THROWS_AS(Child::start(loop, {{"/nonexistent/program"}, {}, {}}, [](int) {}), std::system_error);
