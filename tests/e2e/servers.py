@@ -567,7 +567,7 @@ class Slapd(Server):
 
     def prepare(self):
         self.data.mkdir(mode=0o700)
-        peer = f"gidNumber={os.getegid()}\\+uidNumber={os.geteuid()},cn=peercred,cn=external,cn=auth"
+        peer = f"gidNumber={os.getegid()}\\\\+uidNumber={os.geteuid()},cn=peercred,cn=external,cn=auth"
         self.config_path.write_text(f"""
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
