@@ -1,0 +1,115 @@
+// HttpPeer: one connection that speaks HTTP, and HttpRoom: what all of them share. A peer frames requests and writes
+// answers; the room decides which page, callback or error answers one. Front thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "publish/address.hpp"
+#include "publish/front.hpp"
+#include "publish/listener.hpp"
+#include "publish/pages.hpp"
+#include "publish/peer.hpp"
+#include "publish/request_framer.hpp"
+#include "publish/request_parser.hpp"
+#include "publish/response.hpp"
+
+namespace vital {
+
+// Who is at the other end.
+struct Origin {
+  ListenerKind listener = ListenerKind::health;
+  HostAddress address;
+  bool may_proxy = false;  // its connection may begin with a PROXY header
+  uid_t uid = 0;           // admin only
+  pid_t pid = 0;
+};
+
+class HttpPeer;
+
+class HttpRoom {
+ public:
+  HttpRoom(Hall& hall, const Board& board, AdminPort admin, ShowDetails details);
+  ~HttpRoom();
+  HttpRoom(const HttpRoom&) = delete;
+  HttpRoom& operator=(const HttpRoom&) = delete;
+
+  void add_get(std::string path, GetHandler handler);
+  void set_details(ShowDetails details) { details_ = details; }
+
+  // Answers now, or makes the peer wait and answers later.
+  void handle(HttpPeer& peer, const Frame& frame);
+  void answer(HttpPeer& peer, const Response& response);
+  // What it waits for is not wanted any more.
+  void forget(const HttpPeer& peer);
+  // The bytes of an answer that no peer waits for in the usual way.
+  std::string bytes_of(const Response& response, const ResponseForm& form);
+
+ private:
+  struct Mailbox;
+  void route(HttpPeer& peer, Request& request);
+  void route_write(HttpPeer& peer, const Request& request);
+  bool route_registered(HttpPeer& peer, const Request& request);
+  void answer_in_turn(HttpPeer& peer, Request request);
+  void answer_next();
+  bool may_wait(HttpPeer& peer);
+  void deliver(std::uint64_t peer, std::uint64_t ticket, const Response& response);
+  bool is_detailed(const HttpPeer& peer) const;
+  std::string_view date(WallTime now);
+
+  Hall& hall_;
+  AdminPort admin_;
+  ShowDetails details_;
+  Pages pages_;
+  RequestParser parser_;
+  std::vector<std::pair<std::string, GetHandler>> gets_;  // longest path first
+  std::shared_ptr<Mailbox> mailbox_;
+  // Requests that cost more than picking bytes: one a turn, so that polls of /health pass between them.
+  struct Turn {
+    std::uint64_t peer, ticket;
+    Request request;
+  };
+  std::deque<Turn> turns_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> waiting_;  // peer and ticket, for other rooms
+  std::string date_;
+  std::int64_t date_second_ = -1;
+  std::string scratch_;
+};
+
+class HttpPeer : public Peer {
+ public:
+  HttpPeer(Hall& hall, HttpRoom& room, int fd, std::unique_ptr<Stream> stream, const Origin& origin);
+  ~HttpPeer() override;
+
+  const Origin& origin() const { return origin_; }
+  bool is_authorized() const { return stream().is_authorized(); }
+
+ private:
+  friend class HttpRoom;
+  std::size_t take(std::string_view bytes) override;
+  void late(Awaited kind) override;
+  std::string farewell() override;
+  std::size_t take_proxy_header(std::string_view bytes);
+  void refuse(int code, std::string_view problem);
+  void park(Awaited kind);
+
+  HttpRoom& room_;
+  Origin origin_;
+  RequestFramer framer_;
+  ResponseForm form_;           // of the request being answered
+  std::uint64_t ticket_ = 0;    // of the answer awaited: one for another ticket comes too late
+  bool is_proxy_read_ = false;  // or there can be none
+  bool has_continued_ = false;
+};
+
+}  // namespace vital

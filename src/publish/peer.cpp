@@ -1,0 +1,327 @@
+// Connections and the hall they wait in; see peer.hpp.
+#include "publish/peer.hpp"
+
+#include <utility>
+
+namespace vital {
+namespace {
+
+// One connection's share of a turn: who pipelines must not keep others waiting.
+constexpr unsigned requests_a_turn = 16;
+
+constexpr std::size_t at(Awaited kind) { return static_cast<std::size_t>(kind); }
+
+}  // namespace
+
+// ---- Peer ----------------------------------------------------------------------------------------------------------
+
+Peer::Peer(Hall& hall, int fd, std::unique_ptr<Stream> stream, Awaited first)
+    : hall_(hall), stream_(std::move(stream)), awaited_(first) {
+  watch_.emplace(
+      hall.loop(), fd, [this] { readable(); }, [this] { writable(); });
+}
+
+void Peer::start() { readable(); }
+
+void Peer::readable() {
+  if (is_closed_) return;
+  if (is_finishing_ && queued() == 0) return drain();
+  if (queued() > 0 || is_busy()) {
+    watch_->want_read(false);  // not now: what it sends waits in the kernel
+    return;
+  }
+  auto& buffer = hall_.scratch();
+  const IoResult got = stream_->read(buffer.data(), buffer.size());
+  switch (got.status) {
+    case IoResult::Status::done:
+      has_spoken_ = true;
+      return work({buffer.data(), got.bytes});
+    case IoResult::Status::closed:
+      has_ended_ = true;
+      if (!has_spoken_) FrontStats::add(hall_.stats().silent);
+      ended();
+      if (!is_closed_) flush();
+      return;
+    case IoResult::Status::reset:
+      FrontStats::add(hall_.stats().resets);
+      return close();
+    case IoResult::Status::would_block:
+      if (got.wants_write) watch_->want_write(true);
+      return;
+  }
+}
+
+// Hands over what has come, request by request, as long as the answers leave.
+void Peer::work(std::string_view fresh) {
+  if (!input_.empty()) input_ += fresh;
+  std::string_view bytes = input_.empty() ? fresh : std::string_view(input_);
+  for (unsigned taken = 0; !bytes.empty(); ++taken) {
+    if (taken == requests_a_turn) {
+      keep(bytes);
+      watch_->want_read(false);
+      hall_.loop().post([hall = &hall_, id = id_] {
+        if (Peer* self = hall->find(id)) self->resume();
+      });
+      return;
+    }
+    const std::size_t used = take(bytes);
+    bytes.remove_prefix(used);
+    if (is_finishing_) bytes = {};
+    const bool is_out = flush();
+    if (is_closed_) return;
+    if (used == 0 || !is_out || is_busy()) break;
+  }
+  keep(bytes);
+}
+
+// What is not a whole request yet waits here. `rest` may point into input_.
+void Peer::keep(std::string_view rest) {
+  if (!rest.empty()) {
+    if (input_.empty()) {
+      input_.assign(rest);
+    } else {
+      input_.erase(0, input_.size() - rest.size());
+    }
+  } else if (input_.capacity() > 1024) {
+    input_ = {};  // a connection that idles must not keep the room its largest request took
+  } else {
+    input_.clear();
+  }
+}
+
+void Peer::resume() {
+  if (is_closed_ || !flush() || is_finishing_ || is_busy()) return;
+  watch_->want_read(true);
+  if (!input_.empty()) work({});
+}
+
+void Peer::writable() {
+  if (is_closed_) return;
+  if (queued() == 0) {  // a read that waited for it
+    watch_->want_write(false);
+    return readable();
+  }
+  if (!flush() || is_finishing_) return;
+  wait_for(Awaited::next_request);
+  resume();
+}
+
+void Peer::send(std::string_view bytes) {
+  if (is_broken_) return;
+  if (queued() == 0) {
+    const IoResult put = stream_->write(bytes);
+    if (put.status == IoResult::Status::done) bytes.remove_prefix(put.bytes);
+    is_broken_ = put.status == IoResult::Status::reset || put.status == IoResult::Status::closed;
+    if (bytes.empty() || is_broken_) return;
+  }
+  output_ += bytes;
+  hall_.output_bytes_ += bytes.size();
+}
+
+bool Peer::flush() {
+  if (is_broken_) {
+    FrontStats::add(hall_.stats().resets);
+    close();
+    return false;
+  }
+  while (queued() > 0) {
+    const IoResult put = stream_->write(std::string_view(output_).substr(written_));
+    if (put.status == IoResult::Status::would_block) {
+      // Answers nobody takes must not fill our memory.
+      if (hall_.output_bytes_ > hall_.limits().pending_output_bytes) {
+        FrontStats::add(hall_.stats().evicted);
+        close();
+        return false;
+      }
+      if (awaited_ != Awaited::output_taken) {
+        wait_for(Awaited::output_taken);
+        watch_->want_read(false);
+        watch_->want_write(true);
+      }
+      return false;
+    }
+    if (put.status != IoResult::Status::done) {
+      FrontStats::add(hall_.stats().resets);
+      close();
+      return false;
+    }
+    written_ += put.bytes;
+    hall_.output_bytes_ -= put.bytes;
+  }
+  if (awaited_ == Awaited::output_taken) watch_->want_write(false);
+  output_ = {};
+  written_ = 0;
+  if (is_finishing_) {
+    stream_->shutdown_write();
+    if (has_ended_) {
+      close();
+      return false;
+    }
+    wait_for(Awaited::peers_end);
+    watch_->want_read(true);
+    drain();
+  }
+  return !is_closed_;
+}
+
+void Peer::finish() { is_finishing_ = true; }
+
+// Reads on after our FIN, so that nothing unread is left at the close: that would make it a reset.
+void Peer::drain() {
+  auto& buffer = hall_.scratch();
+  while (drained_ <= hall_.limits().drain_bytes) {
+    const IoResult got = stream_->read(buffer.data(), buffer.size());
+    if (got.status == IoResult::Status::would_block) return;
+    if (got.status != IoResult::Status::done) break;
+    drained_ += got.bytes;
+  }
+  close();
+}
+
+void Peer::close() {
+  if (is_closed_) return;
+  is_closed_ = true;
+  watch_.reset();
+  hall_.remove(*this);
+}
+
+void Peer::expired() {
+  const Awaited kind = awaited_;
+  if (kind == Awaited::peers_end) return close();
+  if (kind == Awaited::output_taken) {
+    FrontStats::add(hall_.stats().timed_out);
+    return close();
+  }
+  if (kind == Awaited::first_byte) FrontStats::add(hall_.stats().silent);
+  late(kind);
+  if (!is_closed_ && !flush()) return;
+  if (!is_closed_ && !is_finishing_ && awaited_ == kind) wait_for(kind);
+}
+
+void Peer::make_room() {
+  FrontStats::add(hall_.stats().evicted);
+  if (queued() == 0 && !is_finishing_) {
+    if (const std::string last = farewell(); !last.empty()) stream_->write(last);
+  }
+  stream_->shutdown_write();
+  close();
+}
+
+void Peer::end_politely() {
+  if (is_finishing_ || awaited_ == Awaited::output_taken || is_busy()) return;
+  finish();
+  flush();
+}
+
+void Peer::wait_for(Awaited kind) { hall_.place(*this, kind); }
+
+// ---- Hall ----------------------------------------------------------------------------------------------------------
+
+Hall::Hall(Loop& loop, const FrontLimits& limits, FrontStats& stats)
+    : loop_(loop), limits_(limits), stats_(stats), timer_(loop, [this] { sweep(); }) {}
+
+Hall::~Hall() = default;
+
+void Hall::add(std::unique_ptr<Peer> peer) {
+  if (peers_.size() >= limits_.connections) {
+    for (auto& queue : queues_) {
+      if (queue.empty()) continue;
+      queue.front()->make_room();
+      break;
+    }
+  }
+  Peer& added = *peer;
+  added.id_ = next_id_++;
+  peers_.emplace(added.id_, std::move(peer));
+  FrontStats::add(stats_.connections);
+  stats_.connections_open.store(peers_.size(), std::memory_order_relaxed);
+  added.since_ = Loop::now();
+  auto& queue = queues_[at(added.awaited_)];
+  added.place_ = queue.insert(queue.end(), &added);
+  arm(added.since_ + time_for(added.awaited_));
+  added.start();
+}
+
+Peer* Hall::find(std::uint64_t id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : found->second.get();
+}
+
+void Hall::place(Peer& peer, Awaited kind) {
+  auto& to = queues_[at(kind)];
+  to.splice(to.end(), queues_[at(peer.awaited_)], peer.place_);
+  peer.awaited_ = kind;
+  peer.since_ = Loop::now();
+  arm(peer.since_ + time_for(kind));
+}
+
+void Hall::remove(Peer& peer) {
+  output_bytes_ -= peer.queued();
+  queues_[at(peer.awaited_)].erase(peer.place_);
+  const auto found = peers_.find(peer.id_);
+  // It may be in the middle of its own callback: it lives until the next turn.
+  if (gone_.empty()) loop_.post([this] { gone_.clear(); });
+  gone_.push_back(std::move(found->second));
+  peers_.erase(found);
+  if (peers_.empty() && when_empty_) when_empty_();
+  stats_.connections_open.store(peers_.size(), std::memory_order_relaxed);
+}
+
+void Hall::end_all() {
+  std::vector<std::uint64_t> ids;
+  ids.reserve(peers_.size());
+  for (const auto& [id, peer] : peers_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (Peer* peer = find(id)) peer->end_politely();
+  }
+}
+
+void Hall::clear() {
+  for (auto& queue : queues_) queue.clear();
+  peers_.clear();
+  gone_.clear();
+}
+
+// The timer is armed for the earliest end seen; queues only move it later, so it may fire early and look again.
+void Hall::arm(Instant when) {
+  if (armed_ && *armed_ <= when) return;
+  armed_ = when;
+  timer_.arm_at(when);
+}
+
+void Hall::sweep() {
+  armed_.reset();
+  const Instant now = Loop::now();
+  for (std::size_t kind = 0; kind < queues_.size(); ++kind) {
+    auto& queue = queues_[kind];
+    const Duration limit = time_for(static_cast<Awaited>(kind));
+    // Each of them leaves its place or is put at the end with a new start, so this ends.
+    while (!queue.empty() && queue.front()->since_ + limit <= now) queue.front()->expired();
+    if (!queue.empty()) arm(queue.front()->since_ + limit);
+  }
+}
+
+Duration Hall::time_for(Awaited kind) const {
+  switch (kind) {
+    case Awaited::first_byte:
+    case Awaited::next_request:
+      return limits_.idle_time;
+    case Awaited::header:
+      return limits_.header_time;
+    case Awaited::body:
+      return limits_.body_time;
+    case Awaited::line:
+      return limits_.agent_line_time;
+    case Awaited::output_taken:
+      return limits_.write_time;
+    case Awaited::peers_end:
+      return limits_.drain_time;
+    case Awaited::page:
+      return limits_.get_time;
+    case Awaited::reply:
+      return limits_.admin_time;
+  }
+  return limits_.idle_time;
+}
+
+}  // namespace vital

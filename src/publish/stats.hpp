@@ -1,0 +1,46 @@
+// FrontStats: what the front counts, written on its thread, read on any. Relaxed atomics: each number alone is true.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "publish/front.hpp"
+
+namespace vital {
+
+struct FrontStats {
+  using Count = std::atomic<std::uint64_t>;
+  Count connections{}, connections_open{}, silent{}, evicted{}, timed_out{}, resets{}, accept_errors{}, proxied{},
+      agent_checks{}, agent_unknown_services{};
+
+  void request(int code) {
+    if (code >= 100 && code < 600) add(codes_[static_cast<std::size_t>(code - 100)]);
+  }
+  static void add(Count& count) { count.fetch_add(1, std::memory_order_relaxed); }
+
+  FrontCounters read() const {
+    const auto get = [](const Count& c) { return c.load(std::memory_order_relaxed); };
+    FrontCounters out{get(connections),
+                      get(connections_open),
+                      get(silent),
+                      get(evicted),
+                      get(timed_out),
+                      get(resets),
+                      get(accept_errors),
+                      get(proxied),
+                      get(agent_checks),
+                      get(agent_unknown_services),
+                      {}};
+    for (std::size_t i = 0; i < codes_.size(); ++i) {
+      if (const std::uint64_t n = get(codes_[i])) out.requests.emplace_back(static_cast<int>(i) + 100, n);
+    }
+    return out;
+  }
+
+ private:
+  std::array<Count, 500> codes_{};
+};
+
+}  // namespace vital

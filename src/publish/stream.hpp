@@ -1,0 +1,39 @@
+// Stream: the bytes of one accepted connection, never blocking. A plain socket today; TLS becomes another subclass,
+// whose handshake hides in read() and write(). Front thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "base/unique_fd.hpp"
+
+namespace vital {
+
+struct IoResult {
+  enum class Status : unsigned char {
+    done,         // `bytes` of them, at least one
+    would_block,  // wait until readable (writable if wants_write)
+    closed,       // the peer's FIN: no more bytes will come
+    reset,        // the connection is gone
+  };
+  Status status = Status::would_block;
+  std::size_t bytes = 0;
+  bool wants_write = false;  // a read that waits for the socket to take bytes (a TLS handshake)
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual IoResult read(char* to, std::size_t size) = 0;
+  virtual IoResult write(std::string_view bytes) = 0;
+  // Sends what says that we are done writing; reading goes on.
+  virtual void shutdown_write() = 0;
+  // Proved who it is (a client certificate we asked for).
+  virtual bool is_authorized() const { return false; }
+};
+
+// Owns the descriptor.
+std::unique_ptr<Stream> plain_stream(UniqueFd fd);
+
+}  // namespace vital

@@ -1,0 +1,19 @@
+// The page for people at /ui/: one HTML page, its script and its style, compiled in from ui/. It reads the API like any
+// other client. Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace vital {
+
+struct UiFile {
+  std::string_view content_type;
+  std::string_view body;
+  std::string_view headers;  // no foreign script, style, image or frame, whatever a server under watch writes
+};
+
+// `path` as requested: "/ui/", "/ui/app.js", "/ui/style.css".
+std::optional<UiFile> ui_file(std::string_view path);
+
+}  // namespace vital
