@@ -101,19 +101,22 @@ install_packages() {
 }
 
 # configure DIRECTORY OPTION...: makes a Meson build directory, or brings the one that exists to these options. With
-# ccache installed it is used.
+# ccache installed it is used. `configure --any-options DIRECTORY OPTION...` is content with whatever options it has.
 configure() {
+  local any=no
+  if [ "$1" = --any-options ]; then any=yes && shift; fi
   local directory=$1
   shift
   local cc=${CC:-gcc} cxx=${CXX:-g++}
   if command -v ccache >/dev/null; then cc="ccache $cc" cxx="ccache $cxx"; fi
-  local wanted="$top $cc $cxx $*" have=''
-  [ ! -f "$directory/.configured" ] || have=$(<"$directory/.configured")
-  if [ -f "$directory/build.ninja" ] && [ "$have" = "$wanted" ]; then return 0; fi
-  local how=()
+  local place="$top $cc $cxx" have='' how=()
   if [ -f "$directory/build.ninja" ]; then
-    # Another compiler or another place needs a new directory; other options can be set in the old one.
-    if [ "${have%% -*}" = "${wanted%% -*}" ]; then how=(--reconfigure); else how=(--wipe); fi
+    [ ! -f "$directory/.configured" ] || have=$(<"$directory/.configured")
+    case $have in
+      "$place $*") return 0 ;;
+      "$place "*) [ "$any" = no ] || return 0; how=(--reconfigure) ;;
+      *) how=(--wipe) ;; # another compiler, or moved from elsewhere
+    esac
   fi
   local log
   log=$(mktemp)
@@ -123,7 +126,7 @@ configure() {
     die "meson could not configure $directory; see its last lines"
   fi
   rm -f "$log"
-  printf '%s' "$wanted" >"$directory/.configured"
+  printf '%s' "$place $*" >"$directory/.configured"
 }
 
 # build DIRECTORY [TARGET...]: quiet while it works, the compiler's words if it does not.

@@ -1,0 +1,147 @@
+"""What the documents show works: every configuration passes check-config, every module example builds, is contained in its
+page, and runs; what is shown of HAProxy and Prometheus is accepted by them."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from agent import ROOT, VITALD, BUILD, Agent
+from servers import program, temporary_directory
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def is_config(text):
+    return re.search(r"^checks:", text, re.M) is not None
+
+
+def configs():
+    """Every configuration shown: fenced as yaml, or indented."""
+    for page in PAGES:
+        text = page.read_text()
+        blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+        plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+        blocks += [re.sub(r"^ {4}", "", b, flags=re.M) for b in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", plain, re.M)]
+        for number, block in enumerate(b for b in blocks if is_config(b)):
+            yield pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
+
+
+def blocks_of(page, beginning):
+    text = (ROOT / page).read_text()
+    indented = [re.sub(r"^ {4}", "", b, flags=re.M) for b in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.M)]
+    return [b for b in [*indented, *re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)] if b.startswith(beginning)]
+
+
+@pytest.fixture(scope="module")
+def modules():
+    """The example modules, built as their page says."""
+    directory = temporary_directory("modules")
+    directory.chmod(0o755)
+    source = ROOT / "docs/examples/module"
+    for compiler, standard, name in (("g++", "c++17", "spool.cpp"), ("gcc", "c99", "uptime.c")):
+        out = directory / (name.split(".")[0] + ".so")
+        subprocess.run([compiler, f"-std={standard}", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                        f"-I{ROOT}/include", "-o", out, source / name], check=True, timeout=120)
+        out.chmod(0o644)
+    return directory
+
+
+@pytest.mark.parametrize("text", configs())
+def test_a_configuration_that_is_shown_is_valid(text, tmp_path, modules):
+    def secret(found):
+        path = tmp_path / pathlib.Path(found[1]).name
+        path.write_text("secret\n")
+        path.chmod(0o600)
+        return f"_file: {path}"
+
+    text = re.sub(r"_file: ([^\s,}]+)", secret, text)
+    text = text.replace("/usr/local/lib/vitald/modules", str(modules))
+    for wanted in re.findall(r"^include: \[(.*?)\]", text, re.M):
+        (tmp_path / pathlib.Path(wanted).parent).mkdir(exist_ok=True)
+    for key in ("ca", "certificate", "key", "client_ca"):
+        text = re.sub(rf"\b{key}: (/[^\s,}}]+)", rf"{key}: /dev/null", text)
+    file = tmp_path / "vitald.yaml"
+    file.write_text(text)
+    done = subprocess.run([VITALD, "check-config", "-c", file], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr + text
+
+
+@pytest.mark.parametrize("source", ["spool.cpp", "uptime.c"])
+def test_the_page_shows_the_example_as_it_is(source):
+    assert (ROOT / "docs/examples/module" / source).read_text() in (ROOT / "docs/writing-a-module.md").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a module must belong to root")
+def test_the_example_modules_run_in_the_agent(modules, tmp_path):
+    for n in range(12):
+        (tmp_path / f"{n}").touch()
+    with Agent({"module_path": [str(modules)], "profile": "strict",
+                "checks": {"outgoing": {"type": "spool", "path": str(tmp_path), "warn": 10, "fail": 500},
+                           "booted": {"type": "uptime", "at_least": "1s"}}}) as agent:
+        agent.wait_ready()
+        agent.wait_for(lambda: agent.check("outgoing")["state"] == "warn")
+        assert "12 files wait" in agent.check("outgoing")["output"]
+        assert agent.check("outgoing")["measures"][0]["value"] == 12
+        assert agent.check("booted")["state"] == "pass"
+
+
+def test_what_the_constructor_refuses_is_a_config_error_with_its_place(modules, tmp_path):
+    file = tmp_path / "vitald.yaml"
+    file.write_text(f"module_path: [{modules}]\nchecks:\n  q:\n    type: spool\n    path: /tmp\n    warn: 9\n    fail: 3\n")
+    done = subprocess.run([VITALD, "check-config", "-c", file], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 78
+    assert re.search(r"vitald.yaml:7:\d+: checks.q.fail: .*at least 9", done.stdout + done.stderr)
+
+
+def test_the_worker_tries_a_module_by_hand(modules):
+    worker = BUILD / "src/vitald-worker"
+    described = subprocess.run([worker, "--describe", modules / "spool.so"], capture_output=True, text=True, timeout=30)
+    assert described.returncode == 0 and "how many files wait" in described.stdout
+    probed = subprocess.run([worker, "--probe", modules / "spool.so", "path=/etc", "--repeat", "200"], capture_output=True,
+                            text=True, timeout=30)
+    assert "200 probes" in probed.stdout
+
+
+def test_haproxy_accepts_what_the_readme_shows(tmp_path):
+    for page, beginning in (("README.md", "backend web"), ("docs/scenarios/two-web-servers.md", "backend web"),
+                            ("docs/scenarios/ldap-behind-ports.md", "backend ldap")):
+        blocks = blocks_of(page, beginning)
+        assert blocks, page
+        file = tmp_path / "haproxy.cfg"
+        file.write_text("defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n" + blocks[0])
+        done = subprocess.run([program("haproxy"), "-c", "-f", file], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
+
+
+def test_prometheus_accepts_what_the_readme_shows(tmp_path):
+    (block,) = blocks_of("README.md", "scrape_configs")
+    file = tmp_path / "prometheus.yml"
+    file.write_text(block)
+    done = subprocess.run(["promtool", "check", "config", file], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_metric_the_endpoint_page_names_exists():
+    with Agent({"profile": "strict", "checks": {"root": {"type": "disk", "path": "/"}}}) as agent:
+        agent.wait_ready()
+        metrics = agent.health("/metrics").text
+        exposed = set(re.findall(r"^# TYPE (\S+)", metrics, re.M))
+    page = (ROOT / "docs/endpoint.md").read_text()
+    named = {n for n in re.findall(r"`(vitald_[a-z_]+)[`{]", page)}
+    assert named and not named - exposed
+    assert subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True,
+                          timeout=30).stdout == ""
+
+
+def test_every_field_the_endpoint_page_names_exists():
+    with Agent({"profile": "strict", "checks": {"root": {"type": "disk", "path": "/"}}}) as agent:
+        agent.wait_ready()
+        fields = set(agent.check("root"))
+    table = (ROOT / "docs/endpoint.md").read_text().partition("## `/api/v1/checks`")[2].partition("\n## ")[0]
+    named = {f for row in re.findall(r"^\| (`.*?) \|", table, re.M) for f in re.findall(r"`(\w+)`", row)}
+    assert json.dumps(sorted(named)) == json.dumps(sorted(fields))
