@@ -17,7 +17,10 @@ void reloading() {
   const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us)).c_str());
 }
-void stopping() { sd_notify(0, "STOPPING=1"); }
+void stopping(Duration at_most) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(at_most).count();
+  sd_notify(0, ("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(us)).c_str());
+}
 void alive() { sd_notify(0, "WATCHDOG=1"); }
 
 std::optional<Duration> watchdog_interval() {

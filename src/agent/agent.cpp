@@ -1,0 +1,308 @@
+// The agent's life: starting, turning, being seen, stopping; see agent.hpp.
+#include "agent/agent.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "base/duration.hpp"
+#include "base/text.hpp"
+#include "loop/notify.hpp"
+
+namespace vital {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration beat_every = 250ms;
+constexpr unsigned beats_per_pressure = 20;  // five seconds
+constexpr Duration show_at_least_every = 5s;
+constexpr Duration noteworthy_lag = 1s;
+constexpr Duration patience_with_workers = 2s;
+constexpr Duration patience_with_disk = 2s;
+
+std::string text_of(std::uint64_t n) { return std::to_string(n); }
+
+ShowDetails show_details(Details d) {
+  switch (d) {
+    case Details::loopback:
+      return ShowDetails::loopback;
+    case Details::always:
+      return ShowDetails::always;
+    case Details::never:
+      return ShowDetails::never;
+    case Details::authorized:
+      return ShowDetails::authorized;
+  }
+  return ShowDetails::never;
+}
+
+}  // namespace
+
+FrontOptions front_options(const Config& config) {
+  FrontOptions out;
+  out.health = config.health.addresses;
+  if (config.haproxy) out.haproxy = config.haproxy->addresses;
+  out.admin = AdminSocket{config.admin.socket, config.admin.mode, config.admin.group};
+  out.details = show_details(config.health.details);
+  out.proxy_protocol = config.health.proxy_protocol;
+  return out;
+}
+
+std::string unsupported(const Config& config) {
+  if (config.health.tls) {
+    return config.file + ": listen.health.tls: this version serves no TLS; leave it out and put a proxy before it";
+  }
+  return {};
+}
+
+Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
+    : loop_(loop),
+      load_(std::move(load)),
+      config_(loaded.config),
+      specs_(config_->specs),
+      mail_(std::make_shared<Mailbox>(loop)),
+      loader_(mail_) {
+  log_.configure(config_->log, config_->plan->node);
+  const AdminPort admin{&loop_, [this](AdminRequest request, AdminReply reply) { handle(request, std::move(reply)); }};
+  front_ = std::make_unique<Front>(front_options(*config_), board_, admin);
+  front_->add_get("/api/v1/events", [this](const GetRequest& request, const GetReply& reply) {
+    if (!request.is_detailed && !request.is_admin) {
+      reply({403, "application/json", "{\"error\":\"details are not shown to this address\"}\n"});
+      return;
+    }
+    EventsAnswer answer = events_page(ring_, request.query, Loop::both().wall);
+    reply({answer.status, "application/json", std::move(answer.body)});
+  });
+  facts_.version = VITALD_VERSION;
+  facts_.started = facts_.config_loaded = Loop::both().wall;
+  for (const Problem& warning : loaded.warnings) {
+    say(Note::Level::warning, "config_warning", {{"text", warning.format()}});
+  }
+}
+
+Agent::~Agent() {
+  mail_->close();
+  front_.reset();  // its thread reads what is destroyed after it
+}
+
+Ports Agent::ports() {
+  Ports p;
+  p.start_probe = [this](ProbeId id, std::shared_ptr<const CheckSpec> spec, std::uint32_t attempt, Instant deadline) {
+    try {
+      pool_->start(id, std::move(spec), attempt, deadline);
+    } catch (const std::exception& e) {
+      ProbeResult failed;
+      failed.text = one_line(std::string("the probe could not be started: ") + e.what());
+      mail_->post([this, id, failed] { performer_->apply(Loop::both(), ProbeDone{id, failed}); });
+    }
+  };
+  p.abandon_probe = [this](ProbeId id) { pool_->abandon(id); };
+  p.retire = [this](const std::shared_ptr<const CheckSpec>& spec) { pool_->retire(spec); };
+  p.publish = [this](const std::shared_ptr<const Snapshot>&) { show_soon(); };
+  p.note = [this](Now now, const Note& note) {
+    const Event event{now.wall, note.level, note.event, note.fields};
+    log_.write(event, now.mono);
+    ring_.add(event);
+  };
+  p.count = [this](std::string_view check, const ProbeResult& r) {
+    board_.tally.add(check, r.verdict, r.cause, r.duration);
+  };
+  p.timed = [this](const Step& step) {
+    board_.valid_until.store(step.valid_until);
+    woken_at_ = step.wake_at;
+    wake_timer_->arm_at(step.wake_at);
+  };
+  return p;
+}
+
+int Agent::run() {
+  try {
+    start();
+    loop_.run();
+  } catch (const std::exception& e) {
+    say(Note::Level::error, "agent_failed", {{"error", e.what()}});
+    code_ = 1;
+  }
+  front_.reset();
+  pool_.reset();
+  if (store_) store_->finish(patience_with_disk);
+  say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
+  return code_;
+}
+
+void Agent::start() {
+  say(Note::Level::info, "starting",
+      {{"version", facts_.version},
+       {"config", config_->file},
+       {"checks", text_of(config_->plan->checks.size())},
+       {"services", text_of(config_->plan->services.size())}});
+  signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP}, [this](int n) { caught(n); });
+  wake_timer_.emplace(loop_, [this] { wake(); });
+  beat_timer_.emplace(loop_, [this] { beat(); });
+  PoolOptions options;
+  options.worker = load_.worker;
+  options.max_blocking = config_->workers_max;
+  pool_ =
+      std::make_unique<Pool>(loop_, options,
+                             Pool::Handlers{[this](ProbeId id, ProbeResult result) {
+                                              performer_->apply(Loop::both(), ProbeDone{id, std::move(result)});
+                                            },
+                                            [this](const Note& note) { say(note.level, note.event, note.fields); }});
+  performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both());
+  store_ = std::make_unique<OverlayStore>(config_->state_dir);
+  restore_overlays();
+  host_.slept();
+  performer_->apply(Loop::both(), Tick{});
+  show();
+  front_->start();
+  say_listening({});
+  beat_at_ = Loop::now() + beat_every;
+  beat_timer_->arm_at(beat_at_);
+  if (const auto interval = notify::watchdog_interval()) {
+    // From this loop and no other place: what it vouches for is that this loop turns.
+    watchdog_timer_.emplace(loop_, [this, half = *interval / 2] {
+      notify::alive();
+      watchdog_timer_->arm_in(half);
+    });
+    watchdog_timer_->arm_in(Duration{});
+  }
+  notify::ready(status_);
+}
+
+void Agent::wake() {
+  const Now now = Loop::both();
+  lag_.add(now.mono, now.mono - woken_at_);
+  performer_->apply(now, Tick{});
+}
+
+// Four times a second, so that a loop that is late between two wakes is seen too.
+void Agent::beat() {
+  const Now now = Loop::both();
+  const Duration late = now.mono - beat_at_;
+  lag_.add(now.mono, late);
+  if (late > noteworthy_lag) say(Note::Level::warning, "loop_late", {{"by", friendly_duration(late)}});
+  if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
+  if (++beats_ % beats_per_pressure == 0) {
+    if (const auto cpu = HostWatch::cpu_pressure()) performer_->apply(now, Pressure{*cpu});
+  }
+  give_up_waiting(now.mono);
+  if (now.mono - shown_at_ > show_at_least_every) show();
+  beat_at_ = Loop::now() + beat_every;
+  beat_timer_->arm_at(beat_at_);
+}
+
+// Many results in one turn of the loop are rendered once.
+void Agent::show_soon() {
+  if (is_show_due_) return;
+  is_show_due_ = true;
+  mail_->post([this] { show(); });
+}
+
+void Agent::show() {
+  is_show_due_ = false;
+  shown_at_ = Loop::now();
+  auto snapshot = performer_->snapshot();
+  facts_.loop_lag = lag_.at(shown_at_);
+  facts_.metrics = worker_metrics();
+  if (print_overlays(snapshot->overlays) != saved_) keep_overlays({}, {});
+  const std::string status = status_text(*snapshot);
+  board_.view.put(make_view(std::move(snapshot), facts_));
+  if (status != status_) {
+    status_ = status;
+    notify::status(status_);
+  }
+}
+
+std::string Agent::status_text(const Snapshot& snapshot) const {
+  const ServiceView& node = snapshot.node;
+  std::string out(node.overlay == OverlayKind::none ? name(node.answer) : name(node.overlay));
+  out += ": " + (node.reason.empty()
+                     ? text_of(snapshot.checks.size()) + " checks, " + text_of(snapshot.services.size()) + " services"
+                     : node.reason);
+  if (!facts_.is_config_current) out += "; the last reload was refused: " + facts_.config_problem;
+  return one_line(out, 256);
+}
+
+std::string Agent::worker_metrics() const {
+  const PoolStats s = pool_->stats();
+  std::string out;
+  const auto family = [&](const char* name, const char* type, const char* help) {
+    out += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+  };
+  const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
+    family(name, "counter", help);
+    out += std::string(name) + " " + text_of(value) + "\n";
+  };
+  family("vitald_workers", "gauge", "Worker processes by what they are doing.");
+  const auto state = [&](const char* name, unsigned n) {
+    out += std::string("vitald_workers{state=\"") + name + "\"} " + text_of(n) + "\n";
+  };
+  state("idle", s.idle);
+  state("busy", s.busy);
+  state("starting", s.starting);
+  state("unkillable", s.unkillable);
+  counter("vitald_workers_started_total", "Worker processes started.", s.started);
+  counter("vitald_workers_killed_total", "Worker processes killed, most of them at a deadline.", s.killed);
+  counter("vitald_workers_crashed_total", "Worker processes that ended by themselves.", s.crashed);
+  counter("vitald_probes_refused_total", "Probes that found no worker and a full queue.", s.queued_full);
+  counter("vitald_worker_bad_frames_total", "Messages of workers that made no sense.", s.bad_frames);
+  counter("vitald_log_lines_dropped_total", "Lines of the log that were too many, or that nobody took.",
+          log_.dropped());
+  return out;
+}
+
+void Agent::say(Note::Level level, std::string event, Fields fields) {
+  const Now now = Loop::both();
+  const Event said{now.wall, level, std::move(event), std::move(fields)};
+  log_.write(said, now.mono);
+  ring_.add(said);
+}
+
+std::vector<std::string> Agent::listening() const {
+  std::vector<std::string> out;
+  for (const std::string& a : front_->health_addresses()) out.push_back("health " + a);
+  for (const std::string& a : front_->haproxy_addresses()) out.push_back("haproxy " + a);
+  out.push_back("admin " + config_->admin.socket);
+  return out;
+}
+
+void Agent::say_listening(const std::vector<std::string>& already) {
+  for (const std::string& entry : listening()) {
+    if (std::find(already.begin(), already.end(), entry) != already.end()) continue;
+    const auto space = entry.find(' ');
+    say(Note::Level::info, "listening", {{"listener", entry.substr(0, space)}, {"address", entry.substr(space + 1)}});
+  }
+}
+
+// ---- stopping ------------------------------------------------------------------------------------------------------
+
+void Agent::caught(int signal) {
+  if (signal == SIGHUP) {
+    reload("SIGHUP", {});
+    return;
+  }
+  const std::string who = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  if (is_stopping_) {
+    say(Note::Level::warning, "stopping_at_once", {{"signal", who}});
+    loop_.stop();
+    return;
+  }
+  stop(who);
+}
+
+// Drain is shown for as long as the config says, then the workers end, then the loop.
+void Agent::stop(const std::string& why) {
+  is_stopping_ = true;
+  const Duration drain = config_->plan->shutdown_drain;
+  notify::stopping(drain + patience_with_workers + 5s);
+  say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
+  performer_->apply(Loop::both(), Stop{});
+  drain_timer_.emplace(loop_, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
+  drain_timer_->arm_in(drain);
+}
+
+}  // namespace vital

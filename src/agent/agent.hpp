@@ -1,0 +1,128 @@
+// Agent: the daemon. It owns the engine, the workers, the board and the front, and lives on one loop: every input comes
+// in here and every effect goes out here. What it must not do on that loop (load a config, write the state file) is
+// done beside it and posted back.
+//
+//   Loop loop;
+//   Agent agent(loop, load_options, loaded);   // binds; throws FrontError or std::system_error
+//   return agent.run();                        // until SIGTERM
+//
+// All on the loop's thread; the files agent_*.cpp are one class: life, reload, write requests.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/admin_api.hpp"
+#include "agent/config_diff.hpp"
+#include "agent/config_loader.hpp"
+#include "agent/event_ring.hpp"
+#include "agent/host_watch.hpp"
+#include "agent/lag.hpp"
+#include "agent/log.hpp"
+#include "agent/mailbox.hpp"
+#include "agent/overlay_store.hpp"
+#include "agent/performer.hpp"
+#include "config/config.hpp"
+#include "loop/loop.hpp"
+#include "probe/pool.hpp"
+#include "publish/front.hpp"
+#include "publish/view.hpp"
+
+namespace vital {
+
+// What the front is to listen on. Pure.
+FrontOptions front_options(const Config& config);
+// What this version cannot do although the config says it; empty if there is nothing. Pure.
+std::string unsupported(const Config& config);
+
+class Agent {
+ public:
+  // `loaded` must hold a config.
+  Agent(Loop& loop, LoadOptions load, const Loaded& loaded);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Until it is told to stop; 0, or 1 if it had to give up.
+  int run();
+
+ private:
+  // -- agent.cpp: life
+  Ports ports();
+  void start();
+  void beat();
+  void wake();
+  void show_soon();
+  void show();
+  void say(Note::Level level, std::string event, Fields fields);
+  void say_listening(const std::vector<std::string>& already);
+  std::vector<std::string> listening() const;
+  std::string status_text(const Snapshot& snapshot) const;
+  std::string worker_metrics() const;
+  void caught(int signal);
+  void stop(const std::string& why);
+
+  // -- agent_reload.cpp
+  void reload(const std::string& asked_by, AdminReply reply);
+  void reloaded(const Loaded& loaded);
+  void refuse_reload(const std::vector<std::string>& problems);
+  void adopt(std::shared_ptr<const Config> config);
+
+  // -- agent_admin.cpp
+  void handle(const AdminRequest& request, AdminReply reply);
+  void keep_overlays(AdminReply reply, std::optional<Overlay> laid);
+  void restore_overlays();
+  void overlays_saved(std::uint64_t round, const std::string& trouble);
+  void give_up_waiting(Instant now);
+
+  Loop& loop_;
+  const LoadOptions load_;
+  std::shared_ptr<const Config> config_;
+  Specs specs_;  // as config_->plan->checks, with the objects the workers know
+  Log log_;
+  EventRing ring_;
+  Board board_;
+  std::shared_ptr<Mailbox> mail_;
+  ConfigLoader loader_;
+  std::unique_ptr<OverlayStore> store_;
+  std::unique_ptr<Front> front_;
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<Performer> performer_;
+  std::optional<Signals> signals_;
+  std::optional<Timer> wake_timer_, beat_timer_, watchdog_timer_, drain_timer_;
+
+  HostWatch host_;
+  WorstOfLastMinute lag_;
+  Instant woken_at_{};  // when the wake timer ought to fire
+  Instant beat_at_{};   // when the beat ought to come
+  Instant shown_at_{};
+  std::uint64_t beats_ = 0;
+  bool is_show_due_ = false;
+
+  AgentFacts facts_;
+  std::string status_;       // as last told to systemd
+  std::string saved_;        // the overlays as last given to the store
+  bool is_unsaved_ = false;  // the last save failed, and that was said
+  bool is_stopping_ = false;
+  int code_ = 0;
+
+  // Who waits for a reload: the one under way, and the one after it.
+  std::vector<AdminReply> reload_replies_, next_reload_replies_;
+  bool is_reload_again_ = false;
+
+  // Who waits for an overlay to be on disk.
+  struct Saving {
+    std::uint64_t round;
+    Instant patience;
+    std::function<void(const std::string& trouble)> tell;
+  };
+  std::deque<Saving> saving_;
+  std::uint64_t saving_round_ = 0;
+};
+
+}  // namespace vital

@@ -1,0 +1,144 @@
+// The agent's reload: a new config is read beside the loop and adopted whole or refused whole; see agent.hpp. Nothing
+// is touched before all of it is known to work.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "agent/agent.hpp"
+#include "base/text.hpp"
+#include "loop/notify.hpp"
+
+namespace vital {
+namespace {
+
+constexpr std::size_t problems_logged = 20;
+
+AdminAnswer answer(int status, const nlohmann::ordered_json& body) {
+  return {status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};
+}
+
+std::string plural(std::size_t n, const std::string& what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+}  // namespace
+
+void Agent::reload(const std::string& asked_by, AdminReply reply) {
+  if (is_stopping_) {
+    if (reply) reload_replies_.push_back(std::move(reply));
+    for (const AdminReply& waiting : std::exchange(reload_replies_, {})) {
+      waiting(admin::refuse(503, "vitald is stopping"));
+    }
+    return;
+  }
+  if (loader_.is_busy()) {
+    // The file may have changed since it was read: once more, after this one.
+    is_reload_again_ = true;
+    if (reply) next_reload_replies_.push_back(std::move(reply));
+    return;
+  }
+  if (reply) reload_replies_.push_back(std::move(reply));
+  say(Note::Level::info, "reloading", {{"config", load_.file}, {"asked_by", asked_by}});
+  notify::reloading();
+  try {
+    log_.configure(config_->log, config_->plan->node);  // a log that was rotated is opened anew, whatever comes
+  } catch (const std::system_error& e) {
+    say(Note::Level::warning, "log_not_reopened", {{"error", e.what()}});
+  }
+  loader_.load(load_, [this](const Loaded& loaded) { reloaded(loaded); });
+}
+
+void Agent::reloaded(const Loaded& loaded) {
+  for (const Problem& warning : loaded.warnings) {
+    say(Note::Level::warning, "config_warning", {{"text", warning.format()}});
+  }
+  if (is_stopping_) {
+    refuse_reload({"vitald is stopping"});
+  } else if (!loaded.config) {
+    std::vector<std::string> lines;
+    for (const Problem& p : loaded.problems) lines.push_back(p.format());
+    if (lines.empty()) lines.push_back(load_.file + ": could not be loaded");
+    refuse_reload(lines);
+  } else {
+    adopt(loaded.config);
+  }
+  notify::ready(status_);  // ends what reloading() began
+  if (!is_reload_again_) return;
+  is_reload_again_ = false;
+  reload_replies_ = std::exchange(next_reload_replies_, {});
+  reload("a request during the last one", {});
+}
+
+void Agent::refuse_reload(const std::vector<std::string>& problems) {
+  facts_.is_config_current = false;
+  facts_.config_problem = one_line(problems.front(), 512);
+  ++facts_.refused_reloads;
+  for (std::size_t i = 0; i < std::min(problems.size(), problems_logged); ++i) {
+    say(Note::Level::error, "config_problem", {{"text", problems[i]}});
+  }
+  say(Note::Level::error, "config_refused",
+      {{"config", load_.file}, {"problems", std::to_string(problems.size())}, {"first", problems.front()}});
+  show();
+  for (const AdminReply& reply : std::exchange(reload_replies_, {})) {
+    reply(answer(422, {{"error", "the config was refused (" + plural(problems.size(), "problem") +
+                                     "), the one before it stays in use"},
+                       {"problems", problems}}));
+  }
+}
+
+void Agent::adopt(std::shared_ptr<const Config> config) {
+  if (const std::string problem = unsupported(*config); !problem.empty()) return refuse_reload({problem});
+  const auto already = listening();
+  // What can fail comes first, and is taken back if what follows fails.
+  try {
+    log_.configure(config->log, config->plan->node);
+  } catch (const std::system_error& e) {
+    return refuse_reload({e.what()});
+  }
+  try {
+    front_->reconfigure(front_options(*config));
+  } catch (const FrontError& e) {
+    try {
+      log_.configure(config_->log, config_->plan->node);
+    } catch (const std::system_error& log_error) {
+      say(Note::Level::warning, "log_not_reopened", {{"error", log_error.what()}});
+    }
+    return refuse_reload({e.what()});
+  }
+
+  const ConfigDiff changes = diff(*config_, *config);
+  Specs specs = keep_specs(specs_, config->specs);
+  const std::string old_state_dir = config_->state_dir;
+  config_ = std::move(config);
+  specs_ = std::move(specs);
+  facts_.is_config_current = true;
+  facts_.config_problem.clear();
+  facts_.config_loaded = Loop::both().wall;
+  ++facts_.reloads;
+  pool_->set_max_blocking(config_->workers_max);
+  performer_->adopt(Loop::both(), config_->plan, specs_);
+  std::vector<std::string> names;
+  for (const CheckPlan& check : config_->plan->checks) names.push_back(check.name);
+  board_.tally.keep_only(names);
+  if (config_->state_dir != old_state_dir) {
+    store_ = std::make_unique<OverlayStore>(config_->state_dir);
+    saved_.clear();
+  }
+  say_listening(already);
+  say(Note::Level::info, "config_adopted", {{"config", config_->file}, {"changes", changes.summary()}});
+  show();
+  for (const AdminReply& reply : std::exchange(reload_replies_, {})) {
+    reply(answer(200, {{"summary", changes.summary()},
+                       {"added", changes.added},
+                       {"removed", changes.removed},
+                       {"changed", changes.changed},
+                       {"kept", changes.kept},
+                       {"services_added", changes.services_added},
+                       {"services_removed", changes.services_removed},
+                       {"services_changed", changes.services_changed},
+                       {"settings", changes.settings}}));
+  }
+}
+
+}  // namespace vital

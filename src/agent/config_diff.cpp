@@ -1,0 +1,129 @@
+// Comparing two configs; see config_diff.hpp.
+#include "agent/config_diff.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "base/text.hpp"
+
+namespace vital {
+namespace {
+
+constexpr std::size_t names_shown = 8;
+
+// Two rules of two plans, in which numbers mean different checks.
+bool same_rule(const Plan& plan_a, const Rule& a, const Plan& plan_b, const Rule& b) {
+  if (a.kind != b.kind || a.need != b.need || a.need_warn != b.need_warn || a.weights != b.weights) return false;
+  if (a.kind == Rule::Kind::check) return plan_a.at(CheckId(a.target)).name == plan_b.at(CheckId(b.target)).name;
+  if (a.kind == Rule::Kind::service) return plan_a.at(ServiceId(a.target)).name == plan_b.at(ServiceId(b.target)).name;
+  return std::equal(
+      a.members.begin(), a.members.end(), b.members.begin(), b.members.end(),
+      [&](const Rule& member_a, const Rule& member_b) { return same_rule(plan_a, member_a, plan_b, member_b); });
+}
+
+bool same_service(const Plan& plan_a, ServicePlan a, const Plan& plan_b, ServicePlan b) {
+  if (!same_rule(plan_a, a.rule, plan_b, b.rule)) return false;
+  a.rule = {};
+  b.rule = {};
+  return a == b;
+}
+
+bool same_tls(const std::optional<TlsFiles>& a, const std::optional<TlsFiles>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return a->certificate == b->certificate && a->key == b->key && a->client_ca == b->client_ca;
+}
+
+void say(std::string& out, const std::string& what, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  if (!out.empty()) out += ", ";
+  out += std::to_string(names.size()) + " " + what;
+  std::vector<std::string> shown(names.begin(),
+                                 names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), names_shown)));
+  if (names.size() > shown.size()) shown.push_back("...");
+  out += " (" + join(shown, ", ") + ")";
+}
+
+}  // namespace
+
+bool same_spec(const CheckSpec& a, const CheckSpec& b) {
+  return a.check == b.check && a.module.type == b.module.type && a.module.path == b.module.path &&
+         a.module.version == b.module.version && a.module.lane == b.module.lane &&
+         a.module.is_builtin == b.module.is_builtin && a.values == b.values && a.secrets == b.secrets;
+}
+
+Specs keep_specs(const Specs& in_use, Specs next) {
+  std::map<std::string_view, const std::shared_ptr<const CheckSpec>*> by_name;
+  for (const auto& spec : in_use) {
+    if (spec) by_name.emplace(spec->check, &spec);
+  }
+  for (auto& spec : next) {
+    if (!spec) continue;
+    const auto found = by_name.find(spec->check);
+    if (found != by_name.end() && same_spec(**found->second, *spec)) spec = *found->second;
+  }
+  return next;
+}
+
+ConfigDiff diff(const Config& before, const Config& after) {
+  ConfigDiff d;
+  const Plan& old_plan = *before.plan;
+  const Plan& new_plan = *after.plan;
+  for (const CheckPlan& check : new_plan.checks) {
+    const auto old = old_plan.find_check(check.name);
+    (!old ? d.added : old_plan.at(*old).fingerprint == check.fingerprint ? d.kept : d.changed).push_back(check.name);
+  }
+  for (const CheckPlan& check : old_plan.checks) {
+    if (!new_plan.find_check(check.name)) d.removed.push_back(check.name);
+  }
+  for (const ServicePlan& service : new_plan.services) {
+    const auto old = old_plan.find_service(service.name);
+    if (!old) {
+      d.services_added.push_back(service.name);
+    } else if (!same_service(old_plan, old_plan.at(*old), new_plan, service)) {
+      d.services_changed.push_back(service.name);
+    }
+  }
+  for (const ServicePlan& service : old_plan.services) {
+    if (!new_plan.find_service(service.name)) d.services_removed.push_back(service.name);
+  }
+  const auto setting = [&](const char* path, bool is_same) {
+    if (!is_same) d.settings.emplace_back(path);
+  };
+  setting("node",
+          old_plan.node == new_plan.node && old_plan.zone == new_plan.zone && old_plan.labels == new_plan.labels);
+  setting("listen.health", before.health.addresses == after.health.addresses &&
+                               before.health.details == after.health.details &&
+                               before.health.proxy_protocol == after.health.proxy_protocol &&
+                               same_tls(before.health.tls, after.health.tls));
+  setting("listen.haproxy", before.haproxy.has_value() == after.haproxy.has_value() &&
+                                (!before.haproxy || before.haproxy->addresses == after.haproxy->addresses));
+  setting("listen.admin", before.admin.socket == after.admin.socket && before.admin.mode == after.admin.mode &&
+                              before.admin.group == after.admin.group);
+  setting("log", before.log.format == after.log.format && before.log.file == after.log.file);
+  setting("state_dir", before.state_dir == after.state_dir);
+  setting("module_path", before.module_path == after.module_path);
+  setting("workers.max", before.workers_max == after.workers_max);
+  setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
+  return d;
+}
+
+bool ConfigDiff::is_empty() const {
+  return added.empty() && removed.empty() && changed.empty() && services_added.empty() && services_removed.empty() &&
+         services_changed.empty() && settings.empty();
+}
+
+std::string ConfigDiff::summary() const {
+  std::string out;
+  say(out, added.size() == 1 ? "check added" : "checks added", added);
+  say(out, removed.size() == 1 ? "check removed" : "checks removed", removed);
+  say(out, changed.size() == 1 ? "check changed" : "checks changed", changed);
+  say(out, services_added.size() == 1 ? "service added" : "services added", services_added);
+  say(out, services_removed.size() == 1 ? "service removed" : "services removed", services_removed);
+  say(out, services_changed.size() == 1 ? "service changed" : "services changed", services_changed);
+  say(out, settings.size() == 1 ? "setting changed" : "settings changed", settings);
+  if (out.empty()) out = "nothing changed";
+  return out + ", " + std::to_string(kept.size()) + (kept.size() == 1 ? " check kept" : " checks kept");
+}
+
+}  // namespace vital
