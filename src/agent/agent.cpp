@@ -20,6 +20,8 @@ namespace {
 constexpr Duration beat_every = 250ms;
 constexpr unsigned beats_per_pressure = 20;  // five seconds
 constexpr Duration show_at_least_every = 5s;
+constexpr Duration save_at_most_every = 1s;  // but overlays are saved at once
+constexpr Duration save_at_least_every = 1min;
 constexpr Duration noteworthy_lag = 1s;
 constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
@@ -107,6 +109,7 @@ Ports Agent::ports() {
     const Event event{now.wall, note.level, note.event, note.fields};
     log_.write(event, now.mono);
     ring_.add(event);
+    is_save_due_ = true;  // the core speaks when something changed
   };
   p.count = [this](std::string_view check, const ProbeResult& r) {
     board_.tally.add(check, r.verdict, r.cause, r.duration);
@@ -129,6 +132,7 @@ int Agent::run() {
   }
   front_.reset();
   pool_.reset();
+  if (performer_) save_state({});
   if (store_) store_->finish(patience_with_disk);
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   return code_;
@@ -152,11 +156,11 @@ void Agent::start() {
                                               performer_->apply(Loop::both(), ProbeDone{id, std::move(result)});
                                             },
                                             [this](const Note& note) { say(note.level, note.event, note.fields); }});
-  performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both());
-  store_ = std::make_unique<OverlayStore>(config_->state_dir);
-  restore_overlays();
+  store_ = std::make_unique<StateStore>(config_->state_dir);
+  performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), load_state());
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
+  save_state({});  // also shows at once whether state_dir can be written
   show();
   front_->start();
   say_listening({});
@@ -190,6 +194,8 @@ void Agent::beat() {
     if (const auto cpu = HostWatch::cpu_pressure()) performer_->apply(now, Pressure{*cpu});
   }
   give_up_waiting(now.mono);
+  const Duration unsaved_for = now.mono - saved_at_;
+  if (unsaved_for > save_at_least_every || (is_save_due_ && unsaved_for > save_at_most_every)) save_state({});
   if (now.mono - shown_at_ > show_at_least_every) show();
   beat_at_ = Loop::now() + beat_every;
   beat_timer_->arm_at(beat_at_);
@@ -208,7 +214,6 @@ void Agent::show() {
   auto snapshot = performer_->snapshot();
   facts_.loop_lag = lag_.at(shown_at_);
   facts_.metrics = worker_metrics();
-  if (print_overlays(snapshot->overlays) != saved_) keep_overlays({}, {});
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {

@@ -25,8 +25,8 @@
 #include "agent/lag.hpp"
 #include "agent/log.hpp"
 #include "agent/mailbox.hpp"
-#include "agent/overlay_store.hpp"
 #include "agent/performer.hpp"
+#include "agent/state_store.hpp"
 #include "config/config.hpp"
 #include "loop/loop.hpp"
 #include "probe/pool.hpp"
@@ -75,9 +75,9 @@ class Agent {
 
   // -- agent_admin.cpp
   void handle(const AdminRequest& request, AdminReply reply);
-  void keep_overlays(AdminReply reply, std::optional<Overlay> laid);
-  void restore_overlays();
-  void overlays_saved(std::uint64_t round, const std::string& trouble);
+  void save_state(std::function<void(const std::string& trouble)> tell);
+  std::optional<SavedState> load_state();
+  void state_saved(std::uint64_t round, const std::string& trouble);
   void give_up_waiting(Instant now);
 
   Loop& loop_;
@@ -89,7 +89,7 @@ class Agent {
   Board board_;
   std::shared_ptr<Mailbox> mail_;
   ConfigLoader loader_;
-  std::unique_ptr<OverlayStore> store_;
+  std::unique_ptr<StateStore> store_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Performer> performer_;
@@ -105,9 +105,10 @@ class Agent {
   bool is_show_due_ = false;
 
   AgentFacts facts_;
-  std::string status_;       // as last told to systemd
-  std::string saved_;        // the overlays as last given to the store
-  bool is_unsaved_ = false;  // the last save failed, and that was said
+  std::string status_;        // as last told to systemd
+  Instant saved_at_{};        // when the state was last given to the store
+  bool is_save_due_ = false;  // something changed since
+  bool is_unsaved_ = false;   // the last save failed, and that was said
   bool is_stopping_ = false;
   int code_ = 0;
 

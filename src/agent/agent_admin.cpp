@@ -1,11 +1,12 @@
-// The agent's write requests: overlays and their file, probes on demand, reports, reload; see agent.hpp. Understanding
-// a request is admin_api's; this file does what it says.
+// The agent's write requests: overlays and the state file, probes on demand, reports, reload; see agent.hpp.
+// Understanding a request is admin_api's; this file does what it says.
 #include <sys/types.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "agent/agent.hpp"
+#include "base/duration.hpp"
 #include "base/text.hpp"
 #include "publish/documents.hpp"
 
@@ -38,7 +39,9 @@ void Agent::handle(const AdminRequest& request, AdminReply reply) {
   std::visit(Overloaded{[&](AdminAnswer& refused) { reply(std::move(refused)); },
                         [&](const admin::Lay& lay) {
                           performer_->apply(now, SetOverlay{lay.overlay});
-                          keep_overlays(std::move(reply), lay.overlay);
+                          save_state([reply, laid = lay.overlay](const std::string& trouble) {
+                            reply({200, admin::overlay_text(laid, trouble.empty(), trouble)});
+                          });
                         },
                         [&](const admin::Lift& lift) {
                           const auto before = performer_->snapshot()->overlays.size();
@@ -47,7 +50,7 @@ void Agent::handle(const AdminRequest& request, AdminReply reply) {
                             reply({200, text_of({{"cleared", false}})});
                           } else {
                             say(Note::Level::info, "overlay_lifted_by", {{"service", lift.service}, {"by", peer}});
-                            keep_overlays(std::move(reply), {});
+                            save_state([reply](const std::string&) { reply({200, text_of({{"cleared", true}})}); });
                           }
                         },
                         [&](const admin::Run& run) {
@@ -74,53 +77,40 @@ void Agent::handle(const AdminRequest& request, AdminReply reply) {
              wish);
 }
 
-// Hands the overlays as they are now to the store. Who asked for the change is answered when it is on disk, or told
+// Hands the state as it is now to the store. Who laid or lifted an overlay is answered when that is on disk, or told
 // that it is not.
-void Agent::keep_overlays(AdminReply reply, std::optional<Overlay> laid) {
-  const std::vector<Overlay> overlays = performer_->snapshot()->overlays;
-  saved_ = print_overlays(overlays);
-  if (reply) {
-    auto tell = [reply = std::move(reply), laid = std::move(laid)](const std::string& trouble) {
-      if (laid) {
-        reply({200, admin::overlay_text(*laid, trouble.empty(), trouble)});
-      } else {
-        reply({200, text_of({{"cleared", true}})});
-      }
-    };
-    saving_.push_back({++saving_round_, Loop::now() + patience_with_the_disk, std::move(tell)});
-  }
-  store_->save(overlays, [this, mail = mail_, round = saving_round_](const std::string& trouble) {
-    mail->post([this, trouble, round] { overlays_saved(round, trouble); });
+void Agent::save_state(std::function<void(const std::string& trouble)> tell) {
+  is_save_due_ = false;
+  saved_at_ = Loop::now();
+  if (tell) saving_.push_back({++saving_round_, saved_at_ + patience_with_the_disk, std::move(tell)});
+  store_->save(performer_->save(Loop::both()), [this, mail = mail_, round = saving_round_](const std::string& trouble) {
+    mail->post([this, trouble, round] { state_saved(round, trouble); });
   });
 }
 
-void Agent::overlays_saved(std::uint64_t round, const std::string& trouble) {
+void Agent::state_saved(std::uint64_t round, const std::string& trouble) {
   while (!saving_.empty() && saving_.front().round <= round) {
     saving_.front().tell(trouble);
     saving_.pop_front();
   }
   if (!trouble.empty() && !is_unsaved_) {
-    say(Note::Level::warning, "state_not_saved", {{"reason", trouble}, {"effect", "overlays are lost at a restart"}});
+    say(Note::Level::warning, "state_not_saved",
+        {{"reason", trouble}, {"effect", "a restart will forget overlays and states"}});
   }
   is_unsaved_ = !trouble.empty();
 }
 
-void Agent::restore_overlays() {
+std::optional<SavedState> Agent::load_state() {
   std::string problem;
-  const std::vector<Overlay> overlays = store_->load(&problem);
+  auto state = store_->load(&problem);
   if (!problem.empty()) say(Note::Level::warning, "state_ignored", {{"reason", problem}});
-  const Now now = Loop::both();
-  for (const Overlay& o : overlays) {
-    if (o.until && *o.until <= now.wall) continue;
-    if (!o.service.empty() && !config_->plan->find_service(o.service)) {
-      say(Note::Level::warning, "overlay_dropped",
-          {{"service", o.service}, {"reason", "there is no such service now"}});
-      continue;
-    }
-    performer_->apply(now, SetOverlay{o});
+  if (state) {
+    say(Note::Level::info, "state_restored",
+        {{"saved", format_wall(state->saved_at)},
+         {"checks", std::to_string(state->checks.size())},
+         {"overlays", std::to_string(state->overlays.size())}});
   }
-  // Also shows at once whether state_dir can be written.
-  keep_overlays({}, {});
+  return state;
 }
 
 void Agent::give_up_waiting(Instant now) {

@@ -122,8 +122,8 @@ void Agent::adopt(std::shared_ptr<const Config> config) {
   for (const CheckPlan& check : config_->plan->checks) names.push_back(check.name);
   board_.tally.keep_only(names);
   if (config_->state_dir != old_state_dir) {
-    store_ = std::make_unique<OverlayStore>(config_->state_dir);
-    saved_.clear();
+    store_ = std::make_unique<StateStore>(config_->state_dir);
+    save_state({});
   }
   say_listening(already);
   say(Note::Level::info, "config_adopted", {{"config", config_->file}, {"changes", changes.summary()}});

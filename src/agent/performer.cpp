@@ -6,11 +6,29 @@
 
 namespace vital {
 
-Performer::Performer(std::shared_ptr<const Plan> plan, Specs specs, Ports ports, Now now)
-    : plan_(std::move(plan)), specs_(std::move(specs)), ports_(std::move(ports)), engine_(plan_, now) {}
+namespace {
+
+// A clock that went backwards says nothing about how long we were away: then all evidence is old.
+constexpr Duration long_ago = std::chrono::hours(24);
+
+std::unique_ptr<Engine> make_engine(const std::shared_ptr<const Plan>& plan, Now now,
+                                    const std::optional<SavedState>& saved) {
+  if (!saved) return std::make_unique<Engine>(plan, now);
+  const Duration elapsed = now.wall >= saved->saved_at ? Duration(now.wall - saved->saved_at) : long_ago;
+  return std::make_unique<Engine>(plan, now, *saved, elapsed);
+}
+
+}  // namespace
+
+Performer::Performer(std::shared_ptr<const Plan> plan, Specs specs, Ports ports, Now now,
+                     const std::optional<SavedState>& saved)
+    : plan_(std::move(plan)),
+      specs_(std::move(specs)),
+      ports_(std::move(ports)),
+      engine_(make_engine(plan_, now, saved)) {}
 
 void Performer::apply(Now now, const Input& input) {
-  const Step step = engine_.apply(now, input);
+  const Step step = engine_->apply(now, input);
   for (const Effect& effect : step.effects) perform(now, effect);
   ports_.timed(step);
   answer_waiting(now);

@@ -29,8 +29,9 @@ struct Ports {
 
 class Performer {
  public:
-  // `specs` as plan->checks; null for a check that is never probed.
-  Performer(std::shared_ptr<const Plan> plan, Specs specs, Ports ports, Now now);
+  // `specs` as plan->checks; null for a check that is never probed. With `saved`, it goes on from there.
+  Performer(std::shared_ptr<const Plan> plan, Specs specs, Ports ports, Now now,
+            const std::optional<SavedState>& saved = {});
 
   void apply(Now now, const Input& input);
 
@@ -42,7 +43,8 @@ class Performer {
   void run(Now now, CheckId check, Instant patience, std::function<void(std::shared_ptr<const Snapshot>)> ended);
 
   const Plan& plan() const { return *plan_; }
-  std::shared_ptr<const Snapshot> snapshot() const { return engine_.snapshot(); }
+  std::shared_ptr<const Snapshot> snapshot() const { return engine_->snapshot(); }
+  SavedState save(Now now) const { return engine_->save(now); }
 
  private:
   struct Waiting {
@@ -57,7 +59,7 @@ class Performer {
   std::shared_ptr<const Plan> plan_;
   Specs specs_;
   Ports ports_;
-  Engine engine_;
+  std::unique_ptr<Engine> engine_;
   std::vector<Waiting> waiting_;
 };
 
