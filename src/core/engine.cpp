@@ -28,13 +28,22 @@ std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
 }  // namespace
 
-Engine::Impl::Impl(std::shared_ptr<const Plan> plan, Now now) : plan_(std::move(plan)), last_now_(now.mono) {
+Engine::Impl::Impl(std::shared_ptr<const Plan> plan, Now now, bool only_reports)
+    : plan_(std::move(plan)), only_reports_(only_reports), last_now_(now.mono) {
   node_since_ = now.wall;
   for (const CheckPlan& c : plan_->checks) {
     slots_.push_back(make_slot(c, now));
     wakes_.push_back(now.mono);
   }
   for (const ServicePlan& s : plan_->services) services_.emplace_back(s, now);
+  list_dependents();
+}
+
+void Engine::Impl::list_dependents() {
+  dependents_.clear();
+  for (std::uint32_t i = 0; i < plan_->checks.size(); ++i) {
+    if (!plan_->checks[i].depends_on.empty()) dependents_.push_back(i);
+  }
 }
 
 Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const {
@@ -42,7 +51,7 @@ Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const
                             ? now.mono + plan.start_delay
                             : schedule::first_look(stable_hash(plan.name), now.mono, plan.interval) + plan.start_delay;
   Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false};
-  if (!plan.is_passive) slot.cycle.emplace(plan, first);
+  if (!plan.is_passive && !only_reports_) slot.cycle.emplace(plan, first);
   return slot;
 }
 
@@ -65,7 +74,7 @@ Step Engine::Impl::apply(Now now, const Input& input) {
   Step step;
   step.effects = std::move(effects_);
   effects_.clear();
-  step.wake_at = now.mono + longest_sleep;
+  step.wake_at = now.mono + (only_reports_ ? Duration(24h) : longest_sleep);
   for (const Instant w : wakes_) step.wake_at = std::min(step.wake_at, w);
   if (services_wake_) step.wake_at = std::min(step.wake_at, *services_wake_);
   if (const auto w = overlays_.wake()) step.wake_at = std::min(step.wake_at, *w);
@@ -79,7 +88,7 @@ Step Engine::Impl::apply(Now now, const Input& input) {
 // ---- being late ----------------------------------------------------------------------------------------------------
 
 void Engine::Impl::notice_lateness(Now now) {
-  if (!promised_ || now.mono - *promised_ <= small_lateness) return;
+  if (only_reports_ || !promised_ || now.mono - *promised_ <= small_lateness) return;
   const Duration late = now.mono - *promised_;
   for (Slot& slot : slots_) {
     if (Flight* f = slot.cycle ? slot.cycle->flight() : nullptr) f->lost += std::min(late, now.mono - f->started);
@@ -319,7 +328,7 @@ void Engine::Impl::take(Now now, const RunNow& in) {
 }
 
 void Engine::Impl::take(Now now, const Report& in) {
-  if (in.check.value >= slots_.size() || !plan_->at(in.check).is_passive) return;
+  if (in.check.value >= slots_.size() || slots_[in.check.value].cycle) return;
   outcome(now, in.check.value, in.result, now.mono);
   reckon_wake(now.mono, in.check.value);
 }
@@ -402,6 +411,7 @@ void Engine::Impl::take(Now now, const PlanChanged& in) {
     if (slots_[i].cycle && slots_[i].cycle->flight()) flights_.emplace(slots_[i].cycle->flight()->id.value, i);
     reckon_wake(now.mono, i);
   }
+  list_dependents();
   explain_failures();
   services_dirty_ = is_loud_ = true;
 }
@@ -435,6 +445,12 @@ Engine::Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& save
   e.publish(now);
   e.effects_.clear();
   e.is_loud_ = true;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Engine Engine::for_replay(std::shared_ptr<const Plan> plan, Now now) {
+  return Engine(std::make_unique<Impl>(std::move(plan), now, true));
 }
 
 Engine::~Engine() = default;

@@ -132,6 +132,8 @@ class Engine {
   // A warm restart: goes on from what save() gave, `elapsed` ago. What is older than its max_age keeps its state but
   // counts as unknown until a fresh look.
   Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed);
+  // Probes nothing: every check's outcomes come as Reports, as they were recorded once. See replay.hpp.
+  static Engine for_replay(std::shared_ptr<const Plan> plan, Now now);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -146,6 +148,7 @@ class Engine {
 
  private:
   struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

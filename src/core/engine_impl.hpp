@@ -29,7 +29,7 @@ struct Engine::Impl {
     bool was_discounted = false;       // the last outcome was a timeout taken back
   };
 
-  Impl(std::shared_ptr<const Plan> plan, Now now);
+  Impl(std::shared_ptr<const Plan> plan, Now now, bool only_reports = false);
   Step apply(Now now, const Input& input);
 
   // -- inputs, engine.cpp
@@ -47,6 +47,7 @@ struct Engine::Impl {
   void take(Now now, const Pressure& in) { (void)now, pressure_ = in.cpu; }
 
   // -- probes, engine.cpp
+  void list_dependents();
   Slot make_slot(const CheckPlan& plan, Now now) const;
   void notice_lateness(Now now);
   void resume_after_stall(Now now, Duration late);
@@ -79,9 +80,11 @@ struct Engine::Impl {
   Duration quiet_time() const;
 
   std::shared_ptr<const Plan> plan_;
-  std::vector<Slot> slots_;             // as plan_->checks
-  std::vector<Instant> wakes_;          // as slots_: when each next needs a hand; kept apart to be scanned fast
-  std::vector<ServiceState> services_;  // as plan_->services
+  std::vector<Slot> slots_;                // as plan_->checks
+  std::vector<Instant> wakes_;             // as slots_: when each next needs a hand; kept apart to be scanned fast
+  std::vector<std::uint32_t> dependents_;  // the checks that depend on others
+  std::vector<ServiceState> services_;     // as plan_->services
+  bool only_reports_ = false;              // a replay: nothing is probed, every check is reported
   std::optional<Instant> services_wake_;
   Overlays overlays_;
   bool is_stopping_ = false;

@@ -36,9 +36,8 @@ void Engine::Impl::explain_failures() {
     }
     return CheckId(i);
   };
-  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+  for (const std::uint32_t i : dependents_) {
     const CheckPlan& check = plan_->checks[i];
-    if (check.depends_on.empty()) continue;
     Slot& slot = slots_[i];
     const auto before = std::pair(slot.suppressed_by, slot.is_explained_shared);
     std::optional<CheckId> root;

@@ -104,8 +104,8 @@ struct ServicePlan {
   unsigned warn_weight = 100;  // percent told to balancers on warn
   Duration slow_start{};       // ramp of the weight after a recovery
   EjectionBudget budget;
-  std::optional<Consumer> lb;             // declared consumer, for end-to-end times
-  std::optional<Duration> detect_within;  // the time to fail that was promised to somebody
+  std::optional<Consumer> lb;                           // declared consumer, for end-to-end times
+  std::optional<Duration> detect_within;                // the time to fail that was promised to somebody
   bool operator==(const ServicePlan&) const = default;  // rules name checks by number: only within one plan
 };
 

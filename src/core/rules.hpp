@@ -48,6 +48,10 @@ std::vector<Culprit> causes(const Plan& plan, const ServicePlan& service, const 
 // What a consumer is told of a state: ignorance is fail unless the policies made something better of it.
 Verdict answer_for(State state);
 
+// Whether failing checks can make the service fail at all: a service whose every check is shared or not critical can
+// only warn.
+bool can_fail(const Plan& plan, const ServicePlan& service);
+
 // Every check below a rule, nested services included, in the order written, each once.
 std::vector<CheckId> checks_of(const Plan& plan, const Rule& rule);
 

@@ -61,6 +61,12 @@ class Stage {
     for (const Effect& e : step.effects) perform(e);
   }
 
+  // A worker hands this result over now.
+  void answer(ProbeId probe, const ProbeResult& result) {
+    flights.erase(probe.value);
+    input(ProbeDone{probe, result});
+  }
+
   // Time passes; every wake and every reply comes exactly when it should.
   void run(Duration how_long) {
     const Instant end = now_.mono + how_long;
@@ -72,8 +78,7 @@ class Stage {
         const Reply r = replies_.top();
         replies_.pop();
         if (flights.contains(r.probe.value)) {
-          flights.erase(r.probe.value);
-          input(ProbeDone{r.probe, r.result});
+          answer(r.probe, r.result);
         }
         continue;
       }
