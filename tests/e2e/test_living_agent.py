@@ -64,8 +64,7 @@ class World:
     def config(self):
         database = {"host": "127.0.0.1", "user": "app", "database": "app", "role": "primary", "query": "SELECT 1"}
         return {
-            "listen": {"health": {"address": "127.0.0.1:0"}, "haproxy": {"address": "127.0.0.1:0"},
-                       "admin": {"socket": "admin.sock"}},
+            "listen": {"health": {"address": "127.0.0.1:0"}, "haproxy": {"address": "127.0.0.1:0"}},
             "profile": "strict",
             "defaults": {"interval": "500ms", "timeout": "500ms", "edge_interval": "200ms", "rise": 2, "fall": 2,
                          "max_age": "2s"},

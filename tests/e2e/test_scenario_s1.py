@@ -62,8 +62,7 @@ def site():
         try:
             for app in (one, two):
                 agents.append(Agent({
-                    "listen": {"health": {"address": "127.0.0.1:0"}, "haproxy": {"address": "127.0.0.1:0"},
-                               "admin": {"socket": "admin.sock"}},
+                    "listen": {"health": {"address": "127.0.0.1:0"}, "haproxy": {"address": "127.0.0.1:0"}},
                     "profile": "strict", "checks": {"app": {**CHECK, "url": app.url + "/healthz"}},
                     "services": {"web": {"all": ["app"]}}}))
             for agent in agents:

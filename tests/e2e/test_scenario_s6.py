@@ -9,8 +9,8 @@ from servers import HttpApp, Postgres
 CONFIG = """
 listen:
   health: {{address: "127.0.0.1:0"}}
-  admin: {{socket: admin.sock}}
-state_dir: state
+  admin: {{socket: "${{NODE_DIR}}/admin.sock"}}
+state_dir: "${{NODE_DIR}}/state"
 node: {{labels: {{role: web}}}}
 profile: strict
 checks:
@@ -30,9 +30,10 @@ def test_the_same_file_serves_two_hosts():
         text = CONFIG.format(app=app.url, db=db.port)
         nodes = {}
         for name in ("web-a", "web-b"):
-            environment = {"HOSTNAME": name} if "HOSTNAME" in os.environ else {}
-            nodes[name] = Agent(text, start=False, argv_prefix=as_host(name), env=environment)
-            (nodes[name].folder / "db.password").write_text(db.app_password)
+            # A shell's HOSTNAME is the one of the machine we really are on; an init system sets none.
+            nodes[name] = agent = Agent(text, start=False, argv_prefix=[*as_host(name), "env", "-u", "HOSTNAME"])
+            agent.env["NODE_DIR"] = str(agent.folder)
+            (agent.folder / "db.password").write_text(db.app_password)
         try:
             for agent in nodes.values():
                 agent.start()
