@@ -24,76 +24,19 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
-#include <vitald/check.hpp>
+
+#include "words.hpp"
 
 namespace vital::check {
-
-// ---- text ----------------------------------------------------------------------------------------------------------
-
-// Outside text on one line: control characters become spaces, runs of spaces one; cut at `limit` bytes.
-inline std::string tidy(std::string_view text, std::size_t limit = 300) {
-  std::string out;
-  for (const char c : text) {
-    if (out.size() >= limit) return out + "...";
-    const bool is_space = static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
-    if (!is_space) out += c;
-    if (is_space && !out.empty() && out.back() != ' ') out += ' ';
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  return out;
-}
-
-// "950 ms", "4.9 s".
-inline std::string in_words(Duration d) {
-  const auto tenths = [](double v, const char* unit) {
-    char text[32];
-    std::snprintf(text, sizeof text, v < 10 ? "%.1f %s" : "%.0f %s", v, unit);
-    return std::string(text);
-  };
-  const double ms = std::chrono::duration<double, std::milli>(d).count();
-  return ms < 1000 ? tenths(ms, "ms") : tenths(ms / 1000, "s");
-}
-
-// "db.example:5432", "[::1]:5432".
-inline std::string with_port(const std::string& host, long long port) {
-  const bool is_v6 = host.find(':') != std::string::npos;
-  return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
 
 // A result on its way up through a library's frames.
 struct Stop : std::runtime_error {
   explicit Stop(Result r) : std::runtime_error(r.text), result(std::move(r)) {}
   Result result;
 };
-
-// ---- errno ----------------------------------------------------------------------------------------------------------
-
-// What a failed connect() says about the other side. Errors that are our own make unknown/agent.
-inline Result connect_failure(int error, const std::string& target) {
-  const std::string text = "connect to " + target + ": " + std::strerror(error);
-  switch (error) {
-    case ECONNREFUSED:
-    case ENOENT:  // a Unix socket that is not there: nobody listens
-      return fail(Cause::refused, text);
-    case ETIMEDOUT:
-      return fail(Cause::timeout, text);
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENETDOWN:
-      return fail(Cause::unreachable, text);
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE:
-      return fail(Cause::protocol, text);
-    default:
-      return unknown(Cause::agent, text);
-  }
-}
 
 // ---- names ----------------------------------------------------------------------------------------------------------
 
@@ -215,11 +158,14 @@ class Fuse {
  public:
   explicit Fuse(Duration at) : at_(at), before_(open_descriptors()) {
     // The thread must not take the signals that are meant for the worker.
-    sigset_t all, old;
+    sigset_t all;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_sigmask(SIG_SETMASK, &all, &signals_);
     thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    // Nor may a library that writes into what was shut down end the worker.
+    sigset_t during = signals_;
+    sigaddset(&during, SIGPIPE);
+    pthread_sigmask(SIG_SETMASK, &during, nullptr);
   }
   ~Fuse() {
     {
@@ -228,6 +174,13 @@ class Fuse {
     }
     wake_.notify_one();
     thread_.join();
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    const timespec at_once{0, 0};
+    while (sigismember(&signals_, SIGPIPE) == 0 && sigtimedwait(&pipe, nullptr, &at_once) == SIGPIPE) {
+    }
+    pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
   }
   Fuse(const Fuse&) = delete;
   Fuse& operator=(const Fuse&) = delete;
@@ -264,6 +217,7 @@ class Fuse {
 
   const Duration at_;
   const std::vector<int> before_;
+  sigset_t signals_{};  // blocked before us
   std::mutex mutex_;
   std::condition_variable wake_;
   bool is_over_ = false;  // guarded by mutex_

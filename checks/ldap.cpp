@@ -8,7 +8,7 @@
 #include "blocking.hpp"
 #include "ldap_verdict.hpp"
 
-namespace vital::check {
+namespace vital::check::ldap {
 namespace {
 
 struct Unbind {
@@ -457,8 +457,8 @@ constexpr OptionRow options[] = {
 };
 
 }  // namespace
-}  // namespace vital::check
+}  // namespace vital::check::ldap
 
-using vital::check::Ldap;
-using vital::check::options;
+using vital::check::ldap::Ldap;
+using vital::check::ldap::options;
 VITAL_BLOCKING_MODULE(Ldap, "ldap", "1.0", "LDAP: connect, TLS, bind, and what a search finds", options)

@@ -5,14 +5,10 @@
 #include <ldap.h>
 
 #include <string>
-#include <vitald/check.hpp>
 
-namespace vital::check {
+#include "words.hpp"
 
-struct Meaning {
-  Verdict verdict;
-  Cause cause;
-};
+namespace vital::check::ldap {
 
 // What a result code proves, wherever it came: bind, StartTLS or search. Negative ones are libldap's own.
 inline Meaning meaning_of(int code) {
@@ -104,4 +100,4 @@ inline std::string words_for(int code, const std::string& diagnostic) {
   return ldap_err2string(code) + number + (diagnostic.empty() ? "" : ": " + diagnostic) + hint;
 }
 
-}  // namespace vital::check
+}  // namespace vital::check::ldap

@@ -13,7 +13,7 @@
 #include "blocking.hpp"
 #include "mysql_verdict.hpp"
 
-namespace vital::check {
+namespace vital::check::mysql {
 namespace {
 
 // For as long as it lives the TLS library finds no system-wide authorities. Without a file of its own libmariadb reads
@@ -264,8 +264,8 @@ constexpr OptionRow options[] = {
 };
 
 }  // namespace
-}  // namespace vital::check
+}  // namespace vital::check::mysql
 
-using vital::check::Mysql;
-using vital::check::options;
+using vital::check::mysql::Mysql;
+using vital::check::mysql::options;
 VITAL_BLOCKING_MODULE(Mysql, "mysql", "1.0", "MariaDB and MySQL: login, role, and the answer to a query", options)

@@ -6,14 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vitald/check.hpp>
 
-namespace vital::check {
+#include "words.hpp"
 
-struct Meaning {
-  Verdict verdict;
-  Cause cause;
-};
+namespace vital::check::mysql {
 
 // What an error number proves. Numbers from 2000 to 2999 are the client library's own.
 inline Meaning meaning_of(int error) {
@@ -117,9 +113,6 @@ struct Identity {
 inline Result judge(const Identity& who, const std::string& role, const std::string& target,
                     const std::optional<std::string>& expect, const std::optional<std::string>& value,
                     const std::string& query) {
-  const auto shown = [](const std::string& text) {
-    return "\"" + (text.size() > 60 ? text.substr(0, 60) + "..." : text) + "\"";
-  };
   if (role == "primary" && who.is_read_only()) return fail(Cause::role, target + " is read-only, not a primary");
   if (role == "standby" && !who.is_read_only()) return fail(Cause::role, target + " accepts writes, not a standby");
   if (expect && !value) return fail(Cause::content, query + ": no row, expected " + shown(*expect));
@@ -130,4 +123,4 @@ inline Result judge(const Identity& who, const std::string& role, const std::str
               ") and answered the query" + (value ? " with " + shown(*value) : ""));
 }
 
-}  // namespace vital::check
+}  // namespace vital::check::mysql

@@ -10,7 +10,7 @@
 #include "blocking.hpp"
 #include "postgres_verdict.hpp"
 
-namespace vital::check {
+namespace vital::check::postgres {
 namespace {
 
 struct Plan {
@@ -302,8 +302,8 @@ constexpr OptionRow options[] = {
 };
 
 }  // namespace
-}  // namespace vital::check
+}  // namespace vital::check::postgres
 
-using vital::check::options;
-using vital::check::Postgres;
+using vital::check::postgres::options;
+using vital::check::postgres::Postgres;
 VITAL_BLOCKING_MODULE(Postgres, "postgres", "1.0", "PostgreSQL: login, role, and the answer to a query", options)

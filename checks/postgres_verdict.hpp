@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vitald/check.hpp>
 
-namespace vital::check {
+#include "words.hpp"
+
+namespace vital::check::postgres {
 
 enum class LoginStage { connect, tls, login, done };
 
@@ -56,11 +57,6 @@ inline std::string words_in(std::string_view text) {
 
 // ---- SQLSTATE
 // ---------------------------------------------------------------------------------------------------------
-
-struct Meaning {
-  Verdict verdict;
-  Cause cause;
-};
 
 // What an error of the server proves. Rows are looked at from the top; a shorter code stands for its class.
 inline Meaning meaning_of(std::string_view sqlstate) {
@@ -129,21 +125,11 @@ inline Result login_failure(LoginStage stage, const std::string& user, const std
                        (m.cause == Cause::auth ? "login as " + user + " to " + target + " refused: " : login) + why);
   }
   if (stage == LoginStage::connect) {
-    struct Row {
-      int error;
-      Verdict verdict;
-      Cause cause;
-    };
-    static constexpr Row table[] = {
-        {ECONNREFUSED, Verdict::fail, Cause::refused},    {ENOENT, Verdict::fail, Cause::refused},
-        {ETIMEDOUT, Verdict::fail, Cause::timeout},       {EHOSTUNREACH, Verdict::fail, Cause::unreachable},
-        {ENETUNREACH, Verdict::fail, Cause::unreachable}, {ECONNRESET, Verdict::fail, Cause::protocol},
-        {ECONNABORTED, Verdict::fail, Cause::protocol},   {EAGAIN, Verdict::fail, Cause::timeout},
-    };
-    for (const Row& row : table) {
-      if (says(std::strerror(row.error)))
-        return make_result(row.verdict, row.cause, "connect to " + target + ": " + std::strerror(row.error));
+    for (const int error : {ECONNREFUSED, ENOENT, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, ECONNRESET,
+                            ECONNABORTED, EADDRNOTAVAIL, EACCES, EPERM}) {
+      if (says(std::strerror(error))) return connect_failure(error, target);
     }
+    if (says(std::strerror(EAGAIN))) return connect_failure(ETIMEDOUT, target);  // a Unix socket with a full backlog
     return unknown(Cause::agent, "connect to " + target + ": " + why);
   }
   if (says("no password supplied") || says("authentication method")) {
@@ -192,9 +178,6 @@ struct Identity {
 inline Result judge(const Identity& who, const std::string& role, const std::string& target,
                     const std::optional<std::string>& expect, const std::optional<std::string>& value,
                     const std::string& query) {
-  const auto shown = [](const std::string& text) {
-    return "\"" + (text.size() > 60 ? text.substr(0, 60) + "..." : text) + "\"";
-  };
   if (role != "any" && role != who.role()) return fail(Cause::role, target + " is a " + who.role() + ", not a " + role);
   if (expect && !value) return fail(Cause::content, query + ": no row, expected " + shown(*expect));
   if (expect && *value != *expect)
@@ -208,4 +191,4 @@ inline Result judge(const Identity& who, const std::string& role, const std::str
               (value ? " with " + shown(*value) : ""));
 }
 
-}  // namespace vital::check
+}  // namespace vital::check::postgres
