@@ -20,6 +20,13 @@ bool is_health(std::string_view path) {
 }
 bool is_api(std::string_view path) { return is_below(path, "/api"); }
 
+// The answer lies ready: no more than a choice of form is asked for.
+bool is_quick(const Request& request) {
+  return is_health(request.path) && std::all_of(request.query.begin(), request.query.end(), [](const auto& entry) {
+           return entry.first == "format" && (entry.second == "text" || entry.second == "json");
+         });
+}
+
 // A path that means itself: no query, no escapes, nothing to decode.
 bool is_plain_path(std::string_view target) {
   const auto is_plain = [](char c) {
@@ -125,7 +132,7 @@ void HttpRoom::route(HttpPeer& peer, Request& request) {
     response.headers += allowed;
     return answer(peer, response);
   }
-  if (is_health(request.path) && request.query.empty()) {
+  if (is_quick(request)) {
     Response response = pages_.answer(request, Loop::both());
     if (m == "OPTIONS") response.headers += allowed;
     return answer(peer, response);

@@ -16,18 +16,37 @@ constexpr std::size_t at(Awaited kind) { return static_cast<std::size_t>(kind); 
 // ---- Peer ----------------------------------------------------------------------------------------------------------
 
 Peer::Peer(Hall& hall, int fd, std::unique_ptr<Stream> stream, Awaited first)
-    : hall_(hall), stream_(std::move(stream)), awaited_(first) {
-  watch_.emplace(
-      hall.loop(), fd, [this] { readable(); }, [this] { writable(); });
+    : hall_(hall), fd_(fd), stream_(std::move(stream)), awaited_(first) {}
+
+// Often the request is there already.
+void Peer::start() {
+  readable();
+  if (is_closed_) return;
+  is_polled_ = true;
+  hall_.polls().add(fd_, id_, wants_read_, wants_write_);
 }
 
-void Peer::start() { readable(); }
+void Peer::want(bool read, bool write) {
+  if (read == wants_read_ && write == wants_write_) return;
+  wants_read_ = read;
+  wants_write_ = write;
+  if (is_polled_) hall_.polls().change(fd_, id_, read, write);
+}
+
+void Peer::ready(Readiness now) {
+  if (is_closed_) return;
+  if (wants_write_ && (now.can_write || now.is_gone)) return writable();
+  if (wants_read_) return readable();
+  // It is gone while it waits for an answer.
+  FrontStats::add(hall_.stats().resets);
+  close();
+}
 
 void Peer::readable() {
   if (is_closed_) return;
   if (is_finishing_ && queued() == 0) return drain();
   if (queued() > 0 || is_busy()) {
-    watch_->want_read(false);  // not now: what it sends waits in the kernel
+    want(false, wants_write_);  // not now: what it sends waits in the kernel
     return;
   }
   auto& buffer = hall_.scratch();
@@ -46,7 +65,7 @@ void Peer::readable() {
       FrontStats::add(hall_.stats().resets);
       return close();
     case IoResult::Status::would_block:
-      if (got.wants_write) watch_->want_write(true);
+      if (got.wants_write) want(wants_read_, true);
       return;
   }
 }
@@ -58,7 +77,7 @@ void Peer::work(std::string_view fresh) {
   for (unsigned taken = 0; !bytes.empty(); ++taken) {
     if (taken == requests_a_turn) {
       keep(bytes);
-      watch_->want_read(false);
+      want(false, wants_write_);
       hall_.loop().post([hall = &hall_, id = id_] {
         if (Peer* self = hall->find(id)) self->resume();
       });
@@ -91,14 +110,14 @@ void Peer::keep(std::string_view rest) {
 
 void Peer::resume() {
   if (is_closed_ || !flush() || is_finishing_ || is_busy()) return;
-  watch_->want_read(true);
+  want(true, wants_write_);
   if (!input_.empty()) work({});
 }
 
 void Peer::writable() {
   if (is_closed_) return;
   if (queued() == 0) {  // a read that waited for it
-    watch_->want_write(false);
+    want(wants_read_, false);
     return readable();
   }
   if (!flush() || is_finishing_) return;
@@ -109,7 +128,7 @@ void Peer::writable() {
 void Peer::send(std::string_view bytes) {
   if (is_broken_) return;
   if (queued() == 0) {
-    const IoResult put = stream_->write(bytes);
+    const IoResult put = stream_->write(bytes, is_finishing_);
     if (put.status == IoResult::Status::done) bytes.remove_prefix(put.bytes);
     is_broken_ = put.status == IoResult::Status::reset || put.status == IoResult::Status::closed;
     if (bytes.empty() || is_broken_) return;
@@ -125,7 +144,7 @@ bool Peer::flush() {
     return false;
   }
   while (queued() > 0) {
-    const IoResult put = stream_->write(std::string_view(output_).substr(written_));
+    const IoResult put = stream_->write(std::string_view(output_).substr(written_), is_finishing_);
     if (put.status == IoResult::Status::would_block) {
       // Answers nobody takes must not fill our memory.
       if (hall_.output_bytes_ > hall_.limits().pending_output_bytes) {
@@ -135,8 +154,7 @@ bool Peer::flush() {
       }
       if (awaited_ != Awaited::output_taken) {
         wait_for(Awaited::output_taken);
-        watch_->want_read(false);
-        watch_->want_write(true);
+        want(false, true);
       }
       return false;
     }
@@ -148,7 +166,7 @@ bool Peer::flush() {
     written_ += put.bytes;
     hall_.output_bytes_ -= put.bytes;
   }
-  if (awaited_ == Awaited::output_taken) watch_->want_write(false);
+  if (wants_write_) want(wants_read_, false);
   output_ = {};
   written_ = 0;
   if (is_finishing_) {
@@ -158,10 +176,9 @@ bool Peer::flush() {
       return false;
     }
     wait_for(Awaited::peers_end);
-    watch_->want_read(true);
-    drain();
+    want(true, false);
   }
-  return !is_closed_;
+  return true;
 }
 
 void Peer::finish() { is_finishing_ = true; }
@@ -181,7 +198,7 @@ void Peer::drain() {
 void Peer::close() {
   if (is_closed_) return;
   is_closed_ = true;
-  watch_.reset();
+  stream_.reset();  // closes; the poll set forgets it
   hall_.remove(*this);
 }
 
@@ -201,7 +218,7 @@ void Peer::expired() {
 void Peer::make_room() {
   FrontStats::add(hall_.stats().evicted);
   if (queued() == 0 && !is_finishing_) {
-    if (const std::string last = farewell(); !last.empty()) stream_->write(last);
+    if (const std::string last = farewell(); !last.empty()) stream_->write(last, true);
   }
   stream_->shutdown_write();
   close();
@@ -218,7 +235,14 @@ void Peer::wait_for(Awaited kind) { hall_.place(*this, kind); }
 // ---- Hall ----------------------------------------------------------------------------------------------------------
 
 Hall::Hall(Loop& loop, const FrontLimits& limits, FrontStats& stats)
-    : loop_(loop), limits_(limits), stats_(stats), timer_(loop, [this] { sweep(); }) {}
+    : loop_(loop),
+      limits_(limits),
+      stats_(stats),
+      polls_(loop,
+             [this](std::uint64_t id, Readiness readiness) {
+               if (Peer* peer = find(id)) peer->ready(readiness);
+             }),
+      timer_(loop, [this] { sweep(); }) {}
 
 Hall::~Hall() = default;
 

@@ -19,6 +19,7 @@
 #include "base/time.hpp"
 #include "loop/loop.hpp"
 #include "publish/front.hpp"
+#include "publish/poll_set.hpp"
 #include "publish/stats.hpp"
 #include "publish/stream.hpp"
 
@@ -81,8 +82,10 @@ class Peer {
 
  private:
   friend class Hall;
+  void ready(Readiness readiness);
   void readable();
   void writable();
+  void want(bool read, bool write);
   void work(std::string_view fresh);
   void keep(std::string_view rest);
   bool is_busy() const { return awaited_ == Awaited::page || awaited_ == Awaited::reply; }
@@ -92,9 +95,9 @@ class Peer {
 
   Hall& hall_;
   std::uint64_t id_ = 0;
+  int fd_;
   std::unique_ptr<Stream> stream_;
-  std::optional<FdWatch> watch_;  // destroyed before the stream closes the descriptor
-  std::string input_;             // begun, not yet a whole request
+  std::string input_;  // begun, not yet a whole request
   std::string output_;
   std::size_t written_ = 0;
   std::size_t drained_ = 0;
@@ -103,6 +106,9 @@ class Peer {
   std::list<Peer*>::iterator place_;
   bool is_finishing_ = false;
   bool is_closed_ = false;
+  bool is_polled_ = false;  // in the hall's set, with these two wishes
+  bool wants_read_ = true;
+  bool wants_write_ = false;
   bool is_broken_ = false;   // a write found the connection gone
   bool has_ended_ = false;   // the peer's FIN came
   bool has_spoken_ = false;  // the peer has sent something
@@ -127,6 +133,7 @@ class Hall {
   const FrontLimits& limits() const { return limits_; }
   FrontStats& stats() { return stats_; }
   Loop& loop() { return loop_; }
+  PollSet& polls() { return polls_; }
   // One buffer for everybody's reads: a peer keeps only what is not a whole request yet.
   std::array<char, 16 * 1024>& scratch() { return scratch_; }
 
@@ -148,6 +155,7 @@ class Hall {
   std::uint64_t next_id_ = 1;
   std::size_t output_bytes_ = 0;  // of all peers, not yet taken
   std::function<void()> when_empty_;
+  PollSet polls_;
   Timer timer_;
   std::optional<Instant> armed_;
   std::array<char, 16 * 1024> scratch_{};

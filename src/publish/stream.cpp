@@ -23,8 +23,8 @@ class PlainStream : public Stream {
     if (n == 0) return {IoResult::Status::closed, 0, false};
     return of_error();
   }
-  IoResult write(std::string_view bytes) override {
-    const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  IoResult write(std::string_view bytes, bool is_last) override {
+    const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | (is_last ? MSG_MORE : 0));
     if (n >= 0) return {IoResult::Status::done, static_cast<std::size_t>(n), false};
     return of_error();
   }

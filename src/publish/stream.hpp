@@ -26,7 +26,8 @@ class Stream {
  public:
   virtual ~Stream() = default;
   virtual IoResult read(char* to, std::size_t size) = 0;
-  virtual IoResult write(std::string_view bytes) = 0;
+  // `is_last`: shutdown_write() follows at once, so the bytes may leave together with the FIN.
+  virtual IoResult write(std::string_view bytes, bool is_last) = 0;
   // Sends what says that we are done writing; reading goes on.
   virtual void shutdown_write() = 0;
   // Proved who it is (a client certificate we asked for).
