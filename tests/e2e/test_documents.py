@@ -14,25 +14,24 @@ from servers import program, temporary_directory
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-def is_config(text):
-    return re.search(r"^checks:", text, re.M) is not None
+def blocks(page):
+    """Everything a page shows as code: between fences, or indented by four."""
+    text = page.read_text()
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    indented = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", plain, re.M)
+    return [*re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S),
+            *(re.sub(r"^ {4}", "", b, flags=re.M).lstrip("\n") for b in indented)]
 
 
 def configs():
-    """Every configuration shown: fenced as yaml, or indented."""
     for page in PAGES:
-        text = page.read_text()
-        blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
-        plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
-        blocks += [re.sub(r"^ {4}", "", b, flags=re.M) for b in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", plain, re.M)]
-        for number, block in enumerate(b for b in blocks if is_config(b)):
+        shown = [b for b in blocks(page) if re.search(r"^checks:", b, re.M)]
+        for number, block in enumerate(shown):
             yield pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}")
 
 
-def blocks_of(page, beginning):
-    text = (ROOT / page).read_text()
-    indented = [re.sub(r"^ {4}", "", b, flags=re.M) for b in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", text, re.M)]
-    return [b for b in [*indented, *re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)] if b.startswith(beginning)]
+def block_of(page, beginning):
+    return next(b for b in blocks(ROOT / page) if b.startswith(beginning))
 
 
 @pytest.fixture(scope="module")
@@ -110,18 +109,18 @@ def test_the_worker_tries_a_module_by_hand(modules):
 def test_haproxy_accepts_what_the_readme_shows(tmp_path):
     for page, beginning in (("README.md", "backend web"), ("docs/scenarios/two-web-servers.md", "backend web"),
                             ("docs/scenarios/ldap-behind-ports.md", "backend ldap")):
-        blocks = blocks_of(page, beginning)
-        assert blocks, page
         file = tmp_path / "haproxy.cfg"
-        file.write_text("defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n" + blocks[0])
+        backend = block_of(page, beginning)
+        file.write_text("defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n"
+                        f"frontend f\n  bind 127.0.0.1:1\n{'  mode tcp' if 'mode tcp' in backend else ''}\n"
+                        f"  default_backend {backend.split()[1]}\n{backend}")
         done = subprocess.run([program("haproxy"), "-c", "-f", file], capture_output=True, text=True, timeout=30)
         assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr
 
 
 def test_prometheus_accepts_what_the_readme_shows(tmp_path):
-    (block,) = blocks_of("README.md", "scrape_configs")
     file = tmp_path / "prometheus.yml"
-    file.write_text(block)
+    file.write_text(block_of("README.md", "scrape_configs"))
     done = subprocess.run(["promtool", "check", "config", file], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stdout + done.stderr
 
