@@ -125,6 +125,10 @@ class Session {
       Message message = wait(id, doing);
       const int type = ldap_msgtype(message.get());
       if (type == LDAP_RES_SEARCH_ENTRY) entries.push_back(std::move(message));
+      if (entries.size() > static_cast<std::size_t>(limit)) {  // a server that does not keep to the limit
+        ldap_abandon_ext(handle_.get(), id, nullptr, nullptr);
+        return entries;
+      }
       if (type != LDAP_RES_SEARCH_RESULT) continue;  // and references to other servers, which are not followed
       const int code = code_in(std::move(message));
       if (code != LDAP_SIZELIMIT_EXCEEDED) need(code, doing);  // there are more than we want to see

@@ -151,7 +151,7 @@ class Mysql final : public Blocking {
 
   Result login_failure(const sql::SQLException& e, const Address* where, const Fuse& fuse,
                        const Stopwatch& watch) const {
-    const int error = e.getErrorCode();
+    const int error = server_error(e.getErrorCode(), e.what());
     const std::string login = "login as " + user_ + " to " + target_;
     if (fuse.has_blown()) return fail(Cause::timeout, login + ": no end of it within " + in_words(watch.elapsed()));
     if (error == 2002 || error == 2003) return connect_refused(e.what(), where, fuse);

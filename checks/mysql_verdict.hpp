@@ -89,6 +89,15 @@ inline int errno_in(std::string_view text) {
   return number == 115 ? 0 : number;
 }
 
+// The server's error number behind the library's: with TLS wanted, libmariadb wraps what a server says before the
+// handshake ("Too many connections", "Host is blocked") into a 2002 of its own.
+inline int server_error(int error, std::string_view text) {
+  constexpr std::string_view lead = "the following error cannot be verified: ";
+  const auto at = text.find(lead);
+  const int inner = at == std::string_view::npos ? 0 : std::atoi(std::string(text.substr(at + lead.size(), 6)).c_str());
+  return inner != 0 ? inner : error;
+}
+
 // What the server said of itself.
 struct Identity {
   std::string version;

@@ -110,7 +110,9 @@ class Login final : public pqxx::connectionpolicy {
         connection, [](void*, const char*) {}, nullptr);
     auto waits_for = PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
     while (waits_for != PGRES_POLLING_OK && waits_for != PGRES_POLLING_FAILED) {
-      if (!wait_for(PQsocket(connection), waits_for == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_)) {
+      const bool is_ready =
+          wait_for(PQsocket(connection), waits_for == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_);
+      if (!is_ready || monotonic_now() >= until_) {  // ready may mean that the fuse was quicker than our own wait
         throw Stop(login_timeout(progress_.stage, plan_.target(), in_words(progress_.watch.elapsed())));
       }
       waits_for = PQconnectPoll(connection);
@@ -122,9 +124,6 @@ class Login final : public pqxx::connectionpolicy {
       if (waits_for != PGRES_POLLING_FAILED) progress_.reach(now);
     }
     if (waits_for == PGRES_POLLING_FAILED) {
-      if (monotonic_now() >= until_) {  // the fuse was quicker than our own wait
-        throw Stop(login_timeout(progress_.stage, plan_.target(), in_words(progress_.watch.elapsed())));
-      }
       throw Stop(login_failure(progress_.stage, plan_.user, plan_.target(), PQerrorMessage(connection)));
     }
     progress_.reach(LoginStage::done);
@@ -258,10 +257,12 @@ class Postgres final : public Blocking {
                      is_empty ? std::nullopt : std::optional(text_of(answer[0][0])), *now);
     } catch (const pqxx::failure& e) {
       progress.watch.lap(Phase::exchange);
-      result = !sqlstate_in(e.what()).empty() ? query_failure(*now, e.what())
-               : fuse.has_blown()
-                   ? fail(Cause::timeout, *now + ": no answer within " + in_words(progress.watch.elapsed()))
-                   : fail(Cause::protocol, *now + ": " + words_in(e.what()));
+      const std::string text = sqlstate_in(e.what()).empty() && !session.is_open() ? "the connection broke" : e.what();
+      if (fuse.has_blown() && sqlstate_in(text).empty()) {
+        result = fail(Cause::timeout, *now + ": no answer within " + in_words(progress.watch.elapsed()));
+      } else {
+        result = query_failure(*now, text);
+      }
     }
     return who.describe(std::move(result));
   }

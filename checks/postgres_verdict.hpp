@@ -46,7 +46,7 @@ inline std::string sqlstate_in(std::string_view text) {
 
 // What is left of libpq's text without what we say ourselves: the target, the severity and the SQLSTATE.
 inline std::string words_in(std::string_view text) {
-  std::string line = first_line(text);
+  std::string line = tidy(first_line(text));
   if (const std::string state = sqlstate_in(line); !state.empty())
     return line.substr(line.find(state) + 7) + " (" + state + ")";
   for (const std::string_view lead : {" failed: ", "ERROR:  "}) {
@@ -90,9 +90,10 @@ inline Meaning meaning_of(std::string_view sqlstate) {
   return {Verdict::fail, Cause::content};
 }
 
-// A query that the server answered with an error.
+// A query that failed: by the server's SQLSTATE, or without one because the connection broke or carried nonsense.
 inline Result query_failure(const std::string& doing, std::string_view text) {
-  const Meaning m = meaning_of(sqlstate_in(text));
+  const std::string state = sqlstate_in(text);
+  const Meaning m = state.empty() ? Meaning{Verdict::fail, Cause::protocol} : meaning_of(state);
   return make_result(m.verdict, m.cause, doing + ": " + words_in(text));
 }
 
