@@ -47,10 +47,11 @@ void EventRing::add(const Event& event) {
   if (events_.size() > capacity_) events_.pop_front();
 }
 
-std::vector<JournalEvent> EventRing::find(const JournalQuery& query) const {
+std::vector<JournalEvent> EventRing::find(const JournalQuery& query, std::int64_t* last_id) const {
   std::vector<JournalEvent> out;
   {
     const std::lock_guard lock(m_);
+    *last_id = last_id_;
     for (auto it = events_.rbegin(); it != events_.rend() && out.size() < query.limit; ++it) {
       if (it->id <= query.after_id) break;
       if (fits(*it, query)) out.push_back(*it);
@@ -58,11 +59,6 @@ std::vector<JournalEvent> EventRing::find(const JournalQuery& query) const {
   }
   std::reverse(out.begin(), out.end());
   return out;
-}
-
-std::int64_t EventRing::last_id() const {
-  const std::lock_guard lock(m_);
-  return last_id_;
 }
 
 EventsAnswer events_page(const EventRing& ring, const std::vector<std::pair<std::string, std::string>>& query,
@@ -93,9 +89,9 @@ EventsAnswer events_page(const EventRing& ring, const std::vector<std::pair<std:
       return refuse("unknown parameter " + one_line(key, 64) + ": known are since, after, check, event and limit");
     }
   }
-  const std::int64_t last_id = ring.last_id();
+  std::int64_t last_id = 0;
   Json events = Json::array();
-  for (const JournalEvent& e : ring.find(wanted)) {
+  for (const JournalEvent& e : ring.find(wanted, &last_id)) {
     Json fields = Json::object();
     for (const auto& [key, value] : e.fields) fields[key] = value;
     events.push_back(

@@ -23,9 +23,8 @@ class EventRing {
   void add(const Event& event);
 
   // The newest `limit` that fit the query, oldest first.
-  std::vector<JournalEvent> find(const JournalQuery& query) const;
-
-  std::int64_t last_id() const;
+  // `last_id` gets the id of the newest there is: whoever asks again after it misses nothing.
+  std::vector<JournalEvent> find(const JournalQuery& query, std::int64_t* last_id) const;
 
  private:
   const std::size_t capacity_;

@@ -55,7 +55,7 @@ void Arguments::read(const Usage& usage, int argc, char** argv) {
       return;
     }
     if (word == "--version") {
-      fmt::print("vitald {}\n", VITALD_VERSION);
+      fmt::print("{} {}\n", usage.command.substr(0, usage.command.find(' ')), VITALD_VERSION);
       is_done_ = true;
       return;
     }

@@ -1,8 +1,7 @@
-// Where this installation's parts are, and whether to use colour; see cmd.hpp.
+// Where this installation's parts are; see cmd.hpp.
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -26,18 +25,6 @@ Places find_places() {
       return {worker.lexically_normal().string(), {checks.lexically_normal().string()}};
   }
   return {candidates.back().first.string(), {candidates.back().second.string()}};
-}
-
-Paint::Paint() {
-  const char* unwanted = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  is_on_ = (unwanted == nullptr || *unwanted == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb" &&
-           isatty(STDOUT_FILENO) == 1;
-}
-
-std::string Paint::in(std::string_view code, std::string_view text) const {
-  if (!is_on_ || text.empty()) return std::string(text);
-  return "\x1b[" + std::string(code) + "m" + std::string(text) + "\x1b[0m";
 }
 
 }  // namespace vital::cmd
