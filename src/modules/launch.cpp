@@ -83,8 +83,8 @@ std::string describe_status(int status) {
     if (signal == SIGKILL) return "was killed (signal 9), perhaps for want of memory";
     return fmt::format("crashed (signal {})", signal);
   }
-  if (WIFEXITED(status)) return fmt::format("ended its worker (exit code {})", WEXITSTATUS(status));
-  return "ended its worker";
+  if (WIFEXITED(status)) return fmt::format("exited (code {})", WEXITSTATUS(status));
+  return "ended";
 }
 
 }  // namespace vital

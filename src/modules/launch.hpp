@@ -30,6 +30,7 @@ class MarkPage {
 
   Stage stage() const;  // whatever a worker wrote there, made a Stage
   std::uint32_t instance() const { return mark_->instance.load(std::memory_order_relaxed); }
+  std::uint32_t last() const { return mark_->last.load(std::memory_order_relaxed); }
 
  private:
   void map();
@@ -56,7 +57,7 @@ struct Launched {
 // `ended` as in Child. Throws std::system_error.
 Launched launch_worker(Loop& loop, const LaunchOptions& options, std::function<void(int status)> ended);
 
-// "crashed (signal 11)", "ended with code 3": what a wait status says of a worker nobody told to end.
+// "crashed (signal 11)", "exited (code 3)": what a wait status says of a worker nobody told to end.
 std::string describe_status(int status);
 
 }  // namespace vital

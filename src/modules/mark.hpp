@@ -9,7 +9,7 @@
 
 namespace vital {
 
-// What the worker was doing. The numbers cross between processes.
+// What the worker was doing with a module. The numbers cross between processes.
 enum class Stage : std::uint32_t { idle = 0, loading, creating, probing, callback, cancelling, destroying };
 
 constexpr std::string_view name(Stage s) {
@@ -17,24 +17,25 @@ constexpr std::string_view name(Stage s) {
     case Stage::idle:
       return "idle";
     case Stage::loading:
-      return "being loaded";
+      return "load";
     case Stage::creating:
-      return "set up";
+      return "create";
     case Stage::probing:
-      return "probing";
+      return "probe";
     case Stage::callback:
-      return "in a callback";
+      return "callback";
     case Stage::cancelling:
-      return "cancelling a probe";
+      return "cancel";
     case Stage::destroying:
-      return "torn down";
+      return "destroy";
   }
-  return "busy";
+  return "idle";
 }
 
 struct Mark {
   std::atomic<std::uint32_t> stage{0};
   std::atomic<std::uint32_t> instance{0};
+  std::atomic<std::uint32_t> last{0};  // the instance whose code ran last: a suspect, if the worker dies by itself
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "the page is shared between processes");
 
@@ -46,6 +47,7 @@ class Marked {
         old_stage_(mark.stage.load(std::memory_order_relaxed)),
         old_instance_(mark.instance.load(std::memory_order_relaxed)) {
     mark_.instance.store(instance, std::memory_order_relaxed);
+    mark_.last.store(instance, std::memory_order_relaxed);
     mark_.stage.store(static_cast<std::uint32_t>(stage), std::memory_order_relaxed);
   }
   ~Marked() {

@@ -22,7 +22,9 @@ namespace vital {
 struct PoolOptions {
   std::string worker;  // path of vitald-worker
   unsigned max_blocking = 8;
-  Duration idle_after{};  // a blocking worker idle this long is let go; default 30 s if zero
+  Duration idle_after{};       // a blocking worker idle this long is let go; default 30 s if zero
+  unsigned max_queued = 1024;  // probes that may wait for a blocking worker
+  unsigned memory_mib = 512;   // of data a worker may have; 0 = no limit
   Duration grace{};  // an async worker later than this past a deadline, or silent this long, is killed; default 1 s
 };
 
@@ -32,14 +34,19 @@ struct PoolStats {
   std::uint64_t started = 0, killed = 0, crashed = 0;         // workers
   std::uint64_t probes = 0, queued_full = 0;                  // probes run; probes refused because the queue was full
   std::uint64_t bad_frames = 0;                               // what a worker sent that made no sense
+  std::uint64_t late_results = 0;                             // of probes that were given up by then
 };
 
 class Pool {
  public:
   // `done` gets each result at most once, on the loop, never from within start().
+  // None of them is called from within start(), abandon() or retire().
   struct Handlers {
     std::function<void(ProbeId, ProbeResult)> done;
     std::function<void(Note)> note;
+    // A probe has to wait for a worker; a worker took a probe that had to wait. Both may be empty.
+    std::function<void(ProbeId)> queued;
+    std::function<void(ProbeId)> taken;
   };
   Pool(Loop& loop, PoolOptions options, Handlers handlers);
   ~Pool();  // kills and forgets every worker

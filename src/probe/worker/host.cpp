@@ -34,7 +34,8 @@ Host::Host(Loop& loop, Mark& mark, Outlets outlets)
       tick_(loop,
             [this] {
               lagged(Loop::now() - tick_due_);
-              if (!running_.empty()) tick_.arm_at(tick_due_ = Loop::now() + tick);
+              is_ticking_ = !running_.empty();
+              if (is_ticking_) tick_.arm_at(tick_due_ = Loop::now() + tick);
             }),
       self_(std::make_shared<Host*>(this)) {
   pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; });
@@ -111,7 +112,8 @@ void Host::probe(std::uint32_t number, std::uint64_t id, std::uint32_t attempt, 
   slot.taken = Loop::now();
   running_.emplace(&slot.probe, &slot);
   by_id_.emplace(id, &slot);
-  if (is_async && running_.size() == 1) tick_.arm_at(tick_due_ = slot.taken + tick);
+  if (is_async && !is_ticking_) tick_.arm_at(tick_due_ = slot.taken + tick);
+  is_ticking_ = is_ticking_ || is_async;
 
   const std::string thrown =
       call(instance, Stage::probing, [&] { instance.module().table().probe(instance.handle(), &slot.probe); });

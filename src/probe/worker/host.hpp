@@ -147,6 +147,7 @@ class Host {
   RunDelay run_delay_;
   Timer tick_;  // while probes run: its lateness is our lag
   Instant tick_due_{};
+  bool is_ticking_ = false;
 
   std::shared_ptr<Resolver> resolver_;
   std::map<std::string, std::unique_ptr<ModuleFile>> modules_;
