@@ -46,13 +46,14 @@ inline std::string sqlstate_in(std::string_view text) {
 
 // What is left of libpq's text without what we say ourselves: the target, the severity and the SQLSTATE.
 inline std::string words_in(std::string_view text) {
-  std::string line = tidy(first_line(text));
-  if (const std::string state = sqlstate_in(line); !state.empty())
-    return line.substr(line.find(state) + 7) + " (" + state + ")";
+  std::string line = first_line(text);
+  if (const std::string state = sqlstate_in(line); !state.empty()) {
+    return tidy(line.substr(line.find(state) + 7)) + " (" + state + ")";
+  }
   for (const std::string_view lead : {" failed: ", "ERROR:  "}) {
     if (const auto at = line.find(lead); at != std::string::npos) line.erase(0, at + lead.size());
   }
-  return line;
+  return tidy(line);
 }
 
 // ---- SQLSTATE
