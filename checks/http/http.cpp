@@ -4,6 +4,7 @@
 #include <string>
 #include <vitald/check.hpp>
 
+#include "../net/sigpipe.hpp"
 #include "multi.hpp"
 #include "probe.hpp"
 #include "settings.hpp"
@@ -19,6 +20,7 @@ class HttpCheck final : public check::Async {
       throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
     }
     if (standing_.multi == nullptr) throw std::runtime_error("libcurl cannot be started");
+    net::survive_hangups();
     standing_.multi->attach(standing_.host);
   }
   ~HttpCheck() override { standing_.multi->detach(standing_.host, &standing_); }

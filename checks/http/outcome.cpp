@@ -1,6 +1,7 @@
 // What an HTTP attempt amounts to: the verdict on an answer, the reason there is none, and the account of where the
 // time went. The other half of probe.hpp.
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 
 #include "../net/address.hpp"
@@ -37,26 +38,26 @@ std::string tls_reason(const std::string& said) {
 void HttpProbe::keep_times() {
   if (easy_ == nullptr) return;
   const Duration passed = check::monotonic_now() - hop_started_;
-  const Duration connected = info_time(easy_.get(), CURLINFO_CONNECT_TIME_T);
+  const Duration connected =
+      tls_began_ > Duration::zero() ? tls_began_ : info_time(easy_.get(), CURLINFO_CONNECT_TIME_T);
   const Duration secured = info_time(easy_.get(), CURLINFO_APPCONNECT_TIME_T);
   long made = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &made);
-  char* ip = nullptr;
-  long port = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_IP, &ip);
-  curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_PORT, &port);
   is_reused_ = settings_.reuses_connection && made == 0 && has_header_;
-  const bool is_connected = is_reused_ || connected > Duration::zero();
-  if (is_connected && ip != nullptr && *ip != '\0') {
-    peer_ = net::printed(ip, static_cast<uint16_t>(port));
-    if (settings_.reuses_connection) standing_.kept_address = ip;
+  const bool has_connected = is_reused_ || connected > Duration::zero() || is_connected();
+  if (has_connected && !addresses_.empty()) {
+    char* ip = nullptr;  // of a kept connection, which may go elsewhere than the address offered
+    curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_IP, &ip);
+    const std::string address = ip != nullptr && *ip != '\0' ? ip : addresses_[next_address_ - 1];
+    peer_ = net::printed(address, url_.port);
+    if (settings_.reuses_connection) standing_.kept_address = address;
   }
   const auto add = [](Duration& to, Duration took) {
     to = std::max(to, Duration::zero()) + std::max(took, Duration::zero());
   };
   if (is_reused_) return add(exchange_took_, passed);
-  add(connect_took_, is_connected ? connected : passed);
-  if (!is_connected) return;
+  add(connect_took_, has_connected && connected > Duration::zero() ? connected : passed);
+  if (!has_connected) return;
   if (url_.is_https()) {
     add(tls_took_, (secured > Duration::zero() ? secured : passed) - connected);
     if (secured <= Duration::zero()) return;
@@ -106,11 +107,16 @@ Result HttpProbe::explain(CURLcode code) {
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
   if (!our_tls_trouble_.empty()) return check::unknown(Cause::config, our_tls_trouble_);
   if (is_header_too_large_) return check::fail(Cause::protocol, "its header is larger than 64 KiB");
+  if (report().wants_certificate && tls_.certificate.empty() && header_bytes_ == 0 && url_.is_https()) {
+    return from(net::handshake_trouble("certificate required", false));  // the alert may be lost to the reset behind it
+  }
   switch (code) {
     case CURLE_COULDNT_CONNECT:
+      if (no_socket_ != 0)
+        return check::unknown(Cause::agent, std::string("cannot make a socket: ") + std::strerror(no_socket_));
       return from(net::connect_trouble(static_cast<int>(error)));
     case CURLE_OPERATION_TIMEDOUT:
-      return check::fail(Cause::timeout, "nobody answered the connection");
+      return overdue();
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR: {
       const std::string name = tls_.server_name.empty() ? url_.host : tls_.server_name;
@@ -118,7 +124,8 @@ Result HttpProbe::explain(CURLcode code) {
       if (tls_.mode == net::TlsSettings::Mode::verify && !rejection.empty()) return check::fail(Cause::tls, rejection);
       if (error == ECONNRESET || error == EPIPE)
         return check::fail(Cause::tls, "the peer reset the connection during the TLS handshake");
-      return from(net::handshake_trouble(tls_reason(said), !tls_.certificate.empty()));
+      const bool is_closed = said.find("SSL_ERROR_SYSCALL") != std::string::npos;
+      return from(net::handshake_trouble(is_closed ? "unexpected eof" : tls_reason(said), !tls_.certificate.empty()));
     }
     case CURLE_GOT_NOTHING:
       return check::fail(Cause::protocol, "it closed the connection without an answer");
@@ -159,10 +166,17 @@ void HttpProbe::out_of_time() {
     stop();
     return finish(judge(false));
   }
-  const std::string limit = net::in_words(check::monotonic_now() - started_);
   if (was_looking_up) {
-    return finish(check::unknown(Cause::agent, "no name server answered for " + url_.host + " within " + limit));
+    return finish(check::unknown(Cause::agent, "no name server answered for " + url_.host + " within " + limit()));
   }
+  stop();
+  finish(overdue());
+}
+
+std::string HttpProbe::limit() const { return net::in_words(check::monotonic_now() - started_); }
+
+// What was missing when time was up.
+Result HttpProbe::overdue() const {
   std::string missing;
   if (peer_.empty()) {
     missing = "nobody answered the connection";
@@ -176,8 +190,7 @@ void HttpProbe::out_of_time() {
     missing = "it did not finish its answer (HTTP " + std::to_string(status_) + ", " + std::to_string(body_bytes_) +
               " bytes came)";
   }
-  stop();
-  finish(check::fail(Cause::timeout, missing + " within " + limit));
+  return check::fail(Cause::timeout, missing + " within " + limit());
 }
 
 Result HttpProbe::from(const net::Trouble& trouble) const {

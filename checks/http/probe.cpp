@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 
 #include "../net/address.hpp"
 
@@ -84,34 +85,50 @@ void HttpProbe::resolved(const net::Addresses& found) {
   connect_to(found.list);
 }
 
-// Hands the numeric addresses to libcurl under a name of our own, by which it also keeps this check's connections
-// apart from those of other checks. It tries them as browsers do: both families at once, the next when one refuses.
 void HttpProbe::connect_to(const std::vector<std::string>& addresses) {
   constexpr size_t most = 8;
   addresses_.assign(addresses.begin(), addresses.begin() + static_cast<ptrdiff_t>(std::min(addresses.size(), most)));
-  std::string entry = "+" + standing_.key + ":" + std::to_string(url_.port) + ":";
-  for (size_t i = 0; i < addresses_.size(); ++i) {
-    entry += (i == 0 ? "" : ",") + (net::is_v6(addresses_[i]) ? "[" + addresses_[i] + "]" : addresses_[i]);
-  }
+  next_address_ = 0;
+  try_next();
+}
+
+// One address at a time: given several, libcurl 7.88 waits 200 ms and more after a refusal before it tries the next.
+// It gets the address under a name of our own, by which it also keeps this check's connections apart from those of
+// other checks.
+void HttpProbe::try_next() {
+  const std::string& address = addresses_[next_address_++];
   easy_.reset(curl_easy_init());
   if (easy_ == nullptr) return finish(check::unknown(Cause::agent, "libcurl gives us no handle"));
+  sockets_.clear();
+  no_socket_ = 0;
+  tls_began_ = Duration::zero();
+  said_[0] = '\0';
   resolve_.reset();
   connect_.reset();
-  append(resolve_, entry);
-  append(connect_, "::" + standing_.key + ":" + std::to_string(url_.port));
+  const std::string port = std::to_string(url_.port);
+  append(resolve_, "+" + standing_.key + ":" + port + ":" + (net::is_v6(address) ? "[" + address + "]" : address));
+  append(connect_, "::" + standing_.key + ":" + port);
   set(easy_, CURLOPT_RESOLVE, resolve_.get());
   set(easy_, CURLOPT_CONNECT_TO, connect_.get());
-  const Duration left = deadline_ - check::monotonic_now();
-  const long left_ms = std::max<long>(1, std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
-  set(easy_, CURLOPT_CONNECTTIMEOUT_MS, left_ms);  // what it divides among the addresses; the deadline is ours
   make_request();
   if (url_.is_https()) set_tls();
-  is_running_ = true;
+
+  // The last address has all the time that is left, the others their equal share.
   hop_started_ = check::monotonic_now();
+  const auto waiting = static_cast<Duration::rep>(addresses_.size() - next_address_ + 1);
+  if (waiting > 1) soon_.arm<&HttpProbe::share_is_over>(this, (deadline_ - hop_started_) / waiting);
+  is_running_ = true;
   if (!standing_.multi->start(easy_.get())) {
     is_running_ = false;
     finish(check::unknown(Cause::agent, "libcurl cannot start the request"));
   }
+}
+
+void HttpProbe::share_is_over() {
+  if (is_connected()) return;
+  keep_times();
+  stop();
+  try_next();
 }
 
 void HttpProbe::make_request() {
@@ -123,6 +140,7 @@ void HttpProbe::make_request() {
   set(easy_, CURLOPT_PROXY, "");  // whatever the environment says
   set(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy_, CURLOPT_FOLLOWLOCATION, 0L);
+  set(easy_, CURLOPT_CONNECTTIMEOUT_MS, 3600L * 1000);  // the deadline is ours
   set(easy_, CURLOPT_USERAGENT, "vitald/" VITALD_VERSION);
   set(easy_, CURLOPT_HTTP_VERSION, settings_.http_version);
 
@@ -174,6 +192,8 @@ void HttpProbe::make_request() {
         return static_cast<HttpProbe*>(self)->took_body({data, size * count}) ? size * count : 0;
       });
 
+  set(easy_, CURLOPT_OPENSOCKETDATA, this);
+  set(easy_, CURLOPT_OPENSOCKETFUNCTION, &HttpProbe::open_socket);
   if (!settings_.reuses_connection) {
     set(easy_, CURLOPT_FRESH_CONNECT, 1L);
     set(easy_, CURLOPT_FORBID_REUSE, 1L);
@@ -184,14 +204,6 @@ void HttpProbe::make_request() {
   const net::TlsReport& kept = standing_.kept_report;
   const bool has_expired = url_.is_https() && kept.is_seen && kept.days_left(std::time(nullptr)) < 0;
   if (is_elsewhere || has_expired) set(easy_, CURLOPT_FRESH_CONNECT, 1L);
-  set(easy_, CURLOPT_OPENSOCKETDATA, &standing_);
-  set(
-      easy_, CURLOPT_OPENSOCKETFUNCTION, +[](void* raw, curlsocktype, curl_sockaddr* address) -> curl_socket_t {
-        auto* standing = static_cast<Standing*>(raw);
-        const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-        if (fd >= 0) standing->multi->opened(fd, standing);
-        return fd;
-      });
   // Kept connections may outlive their check: what closes them must not refer to it.
   set(easy_, CURLOPT_CLOSESOCKETDATA, standing_.multi.get());
   set(
@@ -220,9 +232,37 @@ void HttpProbe::set_tls() {
   set(easy_, CURLOPT_SSL_CTX_FUNCTION, &HttpProbe::tls_context);
 }
 
+curl_socket_t HttpProbe::open_socket(void* raw_self, curlsocktype, curl_sockaddr* address) {
+  auto* self = static_cast<HttpProbe*>(raw_self);
+  const int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+  if (fd < 0) {
+    self->no_socket_ = errno;
+    return CURL_SOCKET_BAD;
+  }
+  try {
+    self->sockets_.push_back(fd);
+    if (self->settings_.reuses_connection) self->standing_.multi->opened(fd, &self->standing_);
+  } catch (const std::exception&) {
+    close(fd);
+    return CURL_SOCKET_BAD;
+  }
+  return fd;
+}
+
+// libcurl tells when it has connected only when TLS stands too; for a handshake that hangs we look ourselves.
+bool HttpProbe::is_connected() const {
+  return std::any_of(sockets_.begin(), sockets_.end(), [](int fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    return getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  });
+}
+
 CURLcode HttpProbe::tls_context(CURL*, void* context, void* raw_self) {
   auto* self = static_cast<HttpProbe*>(raw_self);
   try {
+    self->tls_began_ = check::monotonic_now() - self->hop_started_;
+    self->peer_ = net::printed(self->addresses_[self->next_address_ - 1], self->url_.port);
     self->our_tls_trouble_ = net::set_up(static_cast<SSL_CTX*>(context), self->tls_, self->url_.host, &self->report());
   } catch (const std::exception& e) {
     self->our_tls_trouble_ = e.what();
@@ -321,11 +361,11 @@ void HttpProbe::redirect() {
   if (becomes_get && method_ != "HEAD") method_ = "GET";
   status_ = 0;
   has_header_ = false;
+  peer_.clear();
   header_bytes_ = 0;
   body_.reset();
   body_bytes_ = 0;
   is_cut_short_ = false;
-  said_[0] = '\0';
   easy_.reset();
   go_to(next);
 }
@@ -333,6 +373,10 @@ void HttpProbe::redirect() {
 void HttpProbe::ended(CURLcode code) {
   is_running_ = false;
   keep_times();
+  if (code == CURLE_COULDNT_CONNECT && next_address_ < addresses_.size()) return try_next();
+  if (code == CURLE_OK && !has_header_) {  // libcurl takes half a header for a whole one
+    return finish(check::fail(Cause::protocol, "it closed the connection in the middle of its header"));
+  }
   const bool has_answer = code == CURLE_OK || is_cut_short_;
   if (has_answer && status_ >= 200 && may_redirect()) return redirect();
   if (has_answer || is_decided_) return finish(judge(code == CURLE_OK));

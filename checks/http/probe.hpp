@@ -61,6 +61,8 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   void go_to(const Url& url);
   void resolved(const net::Addresses& found);
   void connect_to(const std::vector<std::string>& addresses);
+  void try_next();
+  void share_is_over();
   void make_request();
   void set_tls();
   bool may_redirect() const;
@@ -73,6 +75,8 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
 
   check::Result judge(bool is_complete);
   check::Result explain(CURLcode code);
+  check::Result overdue() const;
+  std::string limit() const;
   check::Result with_account(check::Result result) const;
   check::Result from(const net::Trouble& trouble) const;
   net::TlsReport& report() { return settings_.reuses_connection ? standing_.kept_report : report_; }
@@ -81,7 +85,9 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
 
   bool took_header(std::string_view line);
   bool took_body(std::string_view piece);
+  static curl_socket_t open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
   static CURLcode tls_context(CURL* easy, void* context, void* self);
+  bool is_connected() const;
 
   Standing& standing_;
   const Settings& settings_;
@@ -89,7 +95,7 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   const check::Duration started_;
   const check::Duration deadline_;  // ours, a little before the agent's
   net::Timer deadline_timer_;
-  net::Timer soon_;  // the end of the linger, or a result that was known before start() returned
+  net::Timer soon_;  // an address's share of the time, the end of the linger, a result known before start() returned
   net::Lookup lookup_;
   std::optional<check::Result> waiting_;
   bool is_starting_ = true;
@@ -100,13 +106,17 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   bool is_first_origin_ = true;  // credentials, headers and our certificate go only there
   int redirects_ = 0;
   std::vector<std::string> addresses_;
+  size_t next_address_ = 0;
   net::TlsSettings tls_;
   Easy easy_;
   List headers_;
   List resolve_;
   List connect_;
   char said_[CURL_ERROR_SIZE] = "";
-  bool is_running_ = false;  // easy_ is in the multi handle
+  bool is_running_ = false;      // easy_ is in the multi handle
+  std::vector<int> sockets_;     // made for this address; libcurl's to close
+  int no_socket_ = 0;            // errno, if one could not be made
+  check::Duration tls_began_{};  // since hop_started_; zero: not yet
   net::TlsReport report_;
   std::string our_tls_trouble_;
 

@@ -130,6 +130,11 @@ std::time_t time_of(const ASN1_TIME* when) {
   return ASN1_TIME_to_tm(when, &parts) == 1 ? timegm(&parts) : 0;
 }
 
+int context_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
 int report_index() {
   static const int index = X509_STORE_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
@@ -169,6 +174,13 @@ int verify_and_record(X509_STORE_CTX* context, void* user, bool is_strict) {
   X509_STORE_CTX_set_error(context, report->errors.front());
   return 0;
 }
+// Called when the peer asks for our certificate and none is set.
+int note_request(SSL* ssl, X509**, EVP_PKEY**) {
+  auto* report = static_cast<TlsReport*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index()));
+  if (report != nullptr) report->wants_certificate = true;
+  return 0;
+}
+
 int verify_strictly(X509_STORE_CTX* context, void* user) { return verify_and_record(context, user, true); }
 int verify_leniently(X509_STORE_CTX* context, void* user) { return verify_and_record(context, user, false); }
 
@@ -230,6 +242,8 @@ std::string set_up(SSL_CTX* context, const TlsSettings& settings, const std::str
   const int is_named = is_numeric(name) ? X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str())
                                         : X509_VERIFY_PARAM_set1_host(param, name.c_str(), name.size());
   if (name.empty() || is_named != 1) return "there is no name to verify the certificate for; set tls.server_name";
+  SSL_CTX_set_ex_data(context, context_index(), report);
+  if (settings.certificate.empty()) SSL_CTX_set_client_cert_cb(context, note_request);
   SSL_CTX_set_verify(context, is_strict ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_cert_verify_callback(context, is_strict ? verify_strictly : verify_leniently, report);
   return {};

@@ -34,10 +34,11 @@ TlsSettings read_tls(const check::Options& options);
 struct TlsReport {
   bool is_seen = false;
   std::time_t not_after = 0;
-  std::string subject;          // for printing
-  std::string names;            // what it is for, for printing
-  std::vector<int> errors;      // X509_V_ERR_*, in the order found, without repetition
-  bool is_chain_error = false;  // the first error is about an issuer, not about the peer's own certificate
+  std::string subject;             // for printing
+  std::string names;               // what it is for, for printing
+  std::vector<int> errors;         // X509_V_ERR_*, in the order found, without repetition
+  bool wants_certificate = false;  // it asked for ours, and we have none
+  bool is_chain_error = false;     // the first error is about an issuer, not about the peer's own certificate
 
   // Whole days until the certificate ends, negative if it has.
   double days_left(std::time_t now) const { return static_cast<double>(not_after - now) / 86400; }

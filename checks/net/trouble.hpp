@@ -69,7 +69,7 @@ inline Trouble lookup_trouble(uint32_t status, const std::string& text) {
 // How long before its deadline a probe speaks up by itself, so that its own account of what was missing arrives before
 // the agent's plain "timeout".
 inline check::Duration margin(check::Duration remaining) {
-  const check::Duration most = std::chrono::milliseconds(20);
+  const check::Duration most = std::chrono::milliseconds(50);
   return remaining / 20 < most ? remaining / 20 : most;
 }
 

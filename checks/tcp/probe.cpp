@@ -243,9 +243,20 @@ bool TcpProbe::write_some() {
     case Io::failed:
       break;
   }
-  lap(Phase::exchange);
-  finish(from(net::exchange_trouble(error_)));
+  broke_off();
   return false;
+}
+
+// It asked for a certificate, has none from us, and left: the alert that says so may be lost to the reset behind it.
+bool TcpProbe::wants_our_certificate() const {
+  return ssl_ != nullptr && report_.wants_certificate && settings_.tls.certificate.empty() &&
+         (!answer_ || answer_->size() == 0);
+}
+
+void TcpProbe::broke_off() {
+  lap(Phase::exchange);
+  finish(from(wants_our_certificate() ? net::handshake_trouble("certificate required", false)
+                                      : net::exchange_trouble(error_)));
 }
 
 bool TcpProbe::read_some() {
@@ -261,8 +272,7 @@ bool TcpProbe::read_some() {
         peer_closed();
         return false;
       case Io::failed:
-        lap(Phase::exchange);
-        finish(from(net::exchange_trouble(error_)));
+        broke_off();
         return false;
     }
     if (answer_->feed({buffer, got})) {
@@ -283,6 +293,7 @@ void TcpProbe::peer_closed() {
   if (answer_ && answer_->end()) return leave(good(peer_ + " answered " + net::quoted(answer_->beginning())));
   if (!answer_ || answer_->size() == 0) {
     lap(Phase::exchange);
+    if (wants_our_certificate()) return finish(from(net::handshake_trouble("certificate required", false)));
     const bool is_our_certificate = ssl_ != nullptr && tls_error_.find("alert") != std::string::npos;
     if (is_our_certificate) return finish(from(net::handshake_trouble(tls_error_, !settings_.tls.certificate.empty())));
     return finish(check::fail(Cause::protocol, "it closed the connection without a word"));

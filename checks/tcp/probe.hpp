@@ -58,6 +58,8 @@ class TcpProbe final : public check::AsyncProbe {
   bool write_some();
   bool read_some();
   void peer_closed();
+  void broke_off();
+  bool wants_our_certificate() const;
   void out_of_time();
   void leave(check::Result result);
   void drain();

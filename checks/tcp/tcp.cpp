@@ -3,6 +3,7 @@
 #include <memory>
 #include <vitald/check.hpp>
 
+#include "../net/sigpipe.hpp"
 #include "probe.hpp"
 #include "settings.hpp"
 
@@ -15,6 +16,7 @@ class TcpCheck final : public check::Async {
     if (host.loop == nullptr || host.resolve == nullptr) {
       throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
     }
+    net::survive_hangups();
   }
   std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
     auto probe = std::make_unique<TcpProbe>(host_, settings_, attempt, finisher);
