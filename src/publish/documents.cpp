@@ -110,7 +110,7 @@ Json service_json(const View& view, const ServiceView& service, const Answer& an
               {"since", time_or_null(service.since)},
               {"reason", is_stalled ? "the agent's loop stalled" : service.reason},
               {"causes", names_json(*view.snapshot->plan, service.causes)},
-              {"weight", is_stalled ? 0 : service.weight},
+              {"weight", is_stalled || service.answer == Verdict::fail ? 0 : service.weight},
               {"evidence_age_ms", ms_since(service.oldest_evidence, now.mono)},
               {"is_withheld", service.is_withheld}};
   return out;

@@ -193,6 +193,10 @@ Outcome outcome_without(const Snapshot& snapshot, std::optional<ServiceId> servi
   }
   Outcome out = service_outcome(snapshot, *service, now.wall);
   if (out.overlay != OverlayKind::none) return out;
+  const std::vector<CheckId> members = checks_behind(*snapshot.plan, service);
+  const bool is_touched =
+      std::any_of(excluded.begin(), excluded.end(), [&](CheckId id) { return contains(members, id); });
+  if (!is_touched) return out;
   const State state = state_without(snapshot, *service, excluded, now.mono);
   const ServiceView& view = snapshot.at(*service);
   // The same rule, the same answer: what holds the service up or down besides its rule stays.

@@ -36,8 +36,10 @@ std::shared_ptr<const Plan> plan() {
   };
   add("app", "http").description = "the application itself";
   add("db", "postgres").labels = {{"tier", "data"}};
-  add("cache", "redis").is_critical = false;
-  add("smtp", "tcp").depends_on = {CheckId(0)};
+  CheckPlan& cache = add("cache", "redis");
+  cache.is_critical = false;
+  cache.depends_on = {CheckId(1)};
+  add("smtp", "tcp");
   ServicePlan web;
   web.name = "web";
   web.description = "the shop";
@@ -133,8 +135,8 @@ std::shared_ptr<const Snapshot> snapshot(Mood mood, Now now) {
     case Mood::fail:
       make_worse(db, now, State::fail, Verdict::fail, Cause::timeout, "no answer in 5s");
       db.pending_change = PendingChange{State::pass, 1, 2};
-      make_worse(out->checks[3], now, State::fail, Verdict::fail, Cause::refused, "connection refused");
-      out->checks[3].suppressed_by = CheckId(0);
+      make_worse(out->checks[2], now, State::fail, Verdict::fail, Cause::refused, "connection refused");
+      out->checks[2].suppressed_by = CheckId(1);
       web.state = State::fail;
       web.answer = Verdict::fail;
       web.reason = "db: fail/timeout: no answer in 5s";
