@@ -21,6 +21,8 @@ struct Subcommand {
 };
 
 constexpr auto subcommands = std::to_array<Subcommand>({
+    {"check-config", cmd::check_config, "every mistake of a configuration, and what to write instead"},
+    {"explain", cmd::explain, "the configuration as the agent understands it"},
     {"modules", cmd::modules, "the check types found, with their options"},
 });
 

@@ -57,11 +57,22 @@ struct LogConfig {
   std::string file;  // empty = stderr
 };
 
+// One effective option of a check, for `vitald explain`. Of a secret the value says only that it is one.
+struct Setting {
+  std::string name;
+  std::string value;
+  std::string from;  // "check", "defaults", "profile lenient", "default"
+};
+
 struct Config {
   std::string file;                // as given
   std::vector<std::string> files;  // it and everything it included
   std::shared_ptr<const Plan> plan;
   std::vector<std::shared_ptr<const CheckSpec>> specs;  // as plan->checks
+
+  std::vector<std::vector<Setting>> settings;  // as plan->checks
+  std::string profile;
+  std::vector<std::string> disabled;  // checks that say enabled: false, which the plan does not hold
 
   HealthListener health;
   std::optional<HaproxyListener> haproxy;

@@ -1,0 +1,157 @@
+// The table; see keys.hpp. A range that would only be a guess is left out.
+#include "config/keys.hpp"
+
+#include "base/text.hpp"
+
+namespace vital::config {
+namespace {
+
+constexpr double hour = 3600, day = 86400, year = 366 * day;
+
+constexpr Key table[] = {
+    // ---- top level
+    {"", "node", Kind::section, "", "", "who this node is"},
+    {"", "include", Kind::texts, "list of files or patterns", "none",
+     "further files, beside this one unless absolute; their maps merge with these, a name written twice is refused"},
+    {"", "listen", Kind::section, "", "", "where the agent answers"},
+    {"", "profile", Kind::choice, "lenient | standard | strict", "lenient",
+     "the defaults of every check's interval, timeout, retries, edge_interval, rise and fall"},
+    {"", "defaults", Kind::section, "check options", "", "options for every check that does not say otherwise"},
+    {"", "checks", Kind::special, "map of name to check", "required", "what is checked, and how"},
+    {"", "services", Kind::special, "map of name to service", "one, `default`: all checks",
+     "what the checks mean for what is asked about"},
+    {"", "log", Kind::section, "", "", "where events are written"},
+    {"", "state_dir", Kind::text, "absolute path", "/var/lib/vitald",
+     "the journal, and what lets a restart go on where it stopped"},
+    {"", "module_path", Kind::texts, "list of absolute paths", "none",
+     "where to look for check modules beside the agent's own; must belong to root and be writable by nobody else"},
+    {"", "workers", Kind::section, "", "", "the processes that run blocking checks"},
+    {"", "shutdown", Kind::section, "", "", "how the agent leaves"},
+
+    {"node", "name", Kind::text, "", "${HOSTNAME}", "shown on every output"},
+    {"node", "zone", Kind::text, "", "", "where it stands, e.g. an availability zone"},
+    {"node", "labels", Kind::labels, "", "", "anything to know nodes by"},
+
+    // ---- listen
+    {"listen", "health", Kind::section, "", "", "the endpoint load balancers ask; read-only"},
+    {"listen", "haproxy", Kind::section, "", "off", "HAProxy's agent-check"},
+    {"listen", "admin", Kind::section, "", "", "the socket of vitalctl"},
+    {"listen.health", "address", Kind::texts, "ADDRESS:PORT, or a list", "127.0.0.1:9180",
+     "numeric; 0.0.0.0 is every IPv4 address, [::] every IPv6 address, port 0 any free port"},
+    {"listen.health", "details", Kind::choice, "loopback | always | never | authorized", "loopback",
+     "who sees more than the verdict"},
+    {"listen.health", "proxy_protocol", Kind::texts, "list of networks", "none",
+     "whose connections begin with a PROXY header, e.g. [10.0.0.0/8]"},
+    {"listen.health", "tls", Kind::section, "", "off", "not in this version: put a proxy before it"},
+    {"listen.health.tls", "certificate", Kind::text, "file", "required", "certificate and chain, PEM"},
+    {"listen.health.tls", "key", Kind::text, "file", "required", "its private key, PEM"},
+    {"listen.health.tls", "client_ca", Kind::text, "file", "none", "clients must show a certificate of this authority"},
+    {"listen.haproxy", "address", Kind::texts, "ADDRESS:PORT, or a list", "required",
+     "one line and close, for each connection"},
+    {"listen.admin", "socket", Kind::text, "absolute path", "/run/vitald/admin.sock", "at most 107 bytes long"},
+    {"listen.admin", "mode", Kind::special, "octal, quoted", "\"0660\"", "its permissions"},
+    {"listen.admin", "group", Kind::text, "", "the agent's own", "its group"},
+
+    // ---- log, workers, shutdown
+    {"log", "format", Kind::choice, "logfmt | json", "logfmt", "one event a line either way"},
+    {"log", "file", Kind::text, "absolute path", "standard error", "reopened on SIGHUP"},
+    {"workers", "max", Kind::integer, "", "8", "how many blocking checks may run at the same time", 1, 256},
+    {"shutdown", "drain", Kind::duration, "", "0s",
+     "after SIGTERM every output says drain for this long, so that balancers go away first", 0, hour},
+
+    // ---- checks and defaults
+    {"check", "type", Kind::text, "", "required", "which module; `vitald modules` lists them"},
+    {"check", "interval", Kind::duration, "", "profile", "from the start of one probe to the start of the next", 0.01,
+     day},
+    {"check", "timeout", Kind::duration, "", "profile", "of one attempt; at most the interval", 0.001, hour},
+    {"check", "retries", Kind::integer, "", "profile",
+     "further attempts before a probe counts as failed; they must fit into the interval", 0, 20},
+    {"check", "retry_delay", Kind::duration, "", "1s, at most a quarter of the timeout",
+     "before a retry a random wait up to this", 0, hour},
+    {"check", "edge_interval", Kind::duration, "", "profile",
+     "the interval while a change is pending; at most the interval", 0.01, day},
+    {"check", "rise", Kind::integer, "", "profile", "good results in a row until a failed check passes again", 1, 1000},
+    {"check", "fall", Kind::special, "whole number, or {bad: N, of: M}", "profile",
+     "bad results in a row until a check fails, or N bad ones among the last M (at most 64)", 1, 1000},
+    {"check", "warn_after", Kind::duration, "", "never", "slower than this is a warning", 0.001, hour},
+    {"check", "max_age", Kind::duration, "", "3 intervals and a timeout",
+     "without a usable result for this long the check is stale", 0.01, 30 * day},
+    {"check", "critical", Kind::boolean, "", "true", "false: can make its services warn, never fail"},
+    {"check", "scope", Kind::choice, "local | shared", "local",
+     "shared: every node has this trouble at once, so it makes services warn instead of taking all nodes out"},
+    {"check", "depends_on", Kind::texts, "list of checks", "none",
+     "what explains a failure of this one; a failed dependency is shown as the cause"},
+    {"check", "start_delay", Kind::duration, "", "0s", "the first probe comes this much later", 0, hour},
+    {"check", "enabled", Kind::boolean, "", "true",
+     "false: as if it were not there, but its options are still checked"},
+    {"check", "mode", Kind::choice, "active | shadow", "active", "shadow: judged and recorded, never counted"},
+    {"check", "flap", Kind::section, "", "", "when a check that keeps falling is held down"},
+    {"check", "labels", Kind::labels, "", "", "shown and exported"},
+    {"check", "description", Kind::text, "", "", "for people"},
+    {"check.fall", "bad", Kind::integer, "", "required", "this many bad results", 1, 64},
+    {"check.fall", "of", Kind::integer, "", "required", "among the last so many", 1, 64},
+    {"check.flap", "suppress", Kind::number, "", "3", "each fall adds 1 to a penalty; from here on it is flapping", 0.1,
+     100},
+    {"check.flap", "reuse", Kind::number, "", "1.5", "below this it is not any more; less than suppress", 0.01, 100},
+    {"check.flap", "half_life", Kind::duration, "", "10 intervals", "the penalty halves in this time; 0s = off", 0,
+     day},
+
+    // ---- services
+    {"service", "all", Kind::special, "list of members", "", "passes if all pass; a list instead of a map means this"},
+    {"service", "any", Kind::special, "list of members", "", "passes if one passes"},
+    {"service", "quorum", Kind::special, "whole number", "", "with `of`: passes if so many pass"},
+    {"service", "of", Kind::special, "list of members", "", "the members of a quorum"},
+    {"service", "weighted", Kind::special, "map of member to weight", "",
+     "with `pass`, `warn`: by the sum of the weights that pass"},
+    {"service", "pass", Kind::special, "whole number", "required with `weighted`", "the sum that passes"},
+    {"service", "warn", Kind::special, "whole number", "none", "the sum that still warns; less than pass"},
+    {"service", "description", Kind::text, "", "", "for people"},
+    {"service", "on_shared_failure", Kind::choice, "warn | fail", "warn", "what a failed shared check makes of it"},
+    {"service", "on_unknown", Kind::choice, "fail | warn | pass", "fail", "what a stale check counts as"},
+    {"service", "startup_timeout", Kind::duration, "", "60s",
+     "for this long after the start a check without a result is only pending", 0, day},
+    {"service", "http_codes", Kind::section, "", "", "the status code of each answer"},
+    {"service", "weights", Kind::section, "", "", "what balancers that weigh are told"},
+    {"service", "slow_start", Kind::duration, "", "0s", "after a recovery the weight grows from nothing over this time",
+     0, day},
+    {"service", "budget", Kind::section, "", "unlimited", "how often it may be taken out of rotation"},
+    {"service", "lb", Kind::section, "", "none",
+     "how the balancer in front is set; for `vitald check-config --timing` only"},
+    {"service", "detect_within", Kind::duration, "", "none",
+     "the time to fail that was promised to somebody; --timing says if it cannot be kept", 0.001, year},
+    {"service.http_codes", "warn", Kind::integer, "", "200", "", 200, 599},
+    {"service.http_codes", "fail", Kind::integer, "", "503", "", 400, 599},
+    {"service.http_codes", "drain", Kind::integer, "", "503", "drain and maintenance", 400, 599},
+    {"service.weights", "warn", Kind::integer, "percent", "100",
+     "HAProxy needs `weight 100` on the server line for anything below 100", 0, 100},
+    {"service.budget", "ejections", Kind::integer, "", "unlimited", "at most so many falls to fail", 1, 1000},
+    {"service.budget", "window", Kind::duration, "", "required with ejections or hold_down", "within this time", 1,
+     30 * day},
+    {"service.budget", "min_uptime", Kind::duration, "", "0s", "after a recovery not again before this", 0, day},
+    {"service.budget", "hold_down", Kind::duration, "", "0s",
+     "the second fall within the window lasts at least this long, each further one twice as long", 0, day},
+    {"service.lb", "interval", Kind::duration, "", "required", "between its probes", 0.001, hour},
+    {"service.lb", "timeout", Kind::duration, "", "required", "of its probe", 0.001, hour},
+    {"service.lb", "fall", Kind::integer, "", "1", "failed probes until it takes the node out", 1, 1000},
+    {"service.lb", "rise", Kind::integer, "", "1", "good probes until it is back", 1, 1000},
+};
+
+}  // namespace
+
+std::span<const Key> all_keys() { return table; }
+
+std::vector<const Key*> keys_of(std::string_view section) {
+  std::vector<const Key*> out;
+  for (const Key& k : table) {
+    if (k.section == section) out.push_back(&k);
+  }
+  return out;
+}
+
+std::vector<std::string> choices_of(const Key& key) {
+  std::vector<std::string> out;
+  for (const std::string_view part : split(key.form, '|')) out.emplace_back(trim(part));
+  return out;
+}
+
+}  // namespace vital::config

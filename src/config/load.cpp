@@ -1,0 +1,229 @@
+// load_config(): the steps from a file to a Config, in the order in which mistakes are worth telling. Nothing stops at
+// the first one; what depends on something broken is left out instead of being complained about again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "base/text.hpp"
+#include "config/config.hpp"
+#include "config/draft.hpp"
+#include "config/files.hpp"
+#include "config/source.hpp"
+
+namespace vital::config {
+namespace {
+
+// Rooms that come with later versions: refused rather than ignored.
+constexpr std::pair<std::string_view, std::string_view> later_keys[] = {
+    {"outputs", "this version tells nobody by itself (no outputs); remove it, and let consumers ask /health"},
+    {"cluster", "this version knows no cluster; remove it"},
+    {"failover", "this version has no failover; remove it"},
+};
+
+void refuse_later_keys(Node& root, Problems& problems) {
+  for (const auto& [key, text] : later_keys) {
+    if (const Entry* e = root.find(key)) problems.add(e->mark, std::string(key), std::string(text));
+    std::erase_if(root.entries, [&, name = key](const Entry& e) { return e.key == name; });
+  }
+}
+
+std::vector<std::string> module_path_of(const Section& top) {
+  const Node* n = top.get("module_path");
+  const auto path = top.texts("module_path");
+  if (!path) return {};
+  for (const std::string& directory : *path) {
+    if (!directory.starts_with('/'))
+      top.problems().add(n->mark, "module_path",
+                         fmt::format("'{}' is relative; write the whole path, from /", one_line(directory, 200)));
+  }
+  return *path;
+}
+
+std::vector<CheckDraft> read_checks(const Section& top, const Context& cx) {
+  std::vector<CheckDraft> drafts;
+  const Entry* e = top.entry("checks");
+  if (e == nullptr) {
+    Mark whole = top.mark();
+    whole.line = whole.column = 0;
+    cx.problems.add(whole, "checks", "is missing; write at least one, as in checks: {app: {type: http, url: ...}}");
+    return drafts;
+  }
+  const CommonOptions defaults = [&] {
+    const Node* n = top.get("defaults");
+    if (n == nullptr) return CommonOptions{};
+    const Section s(cx.problems, *n, "defaults", "check");
+    for (const char* own : {"type", "depends_on", "enabled", "description"}) {
+      if (s.has(own))
+        cx.problems.add(s.entry(own)->mark, s.path_of(own), "belongs to a check, not into the defaults; move it");
+    }
+    return read_common(s);
+  }();
+  const Profile& profile = profile_named(top.choice("profile").value_or("lenient"));
+  if (e->value.is_bad || e->value.is_null()) return drafts;
+  if (!e->value.is_map() || e->value.entries.empty()) {
+    cx.problems.add(e->value.mark, "checks",
+                    fmt::format("is {}; write a map of names to checks, at least one",
+                                e->value.is_map() ? "empty" : kind_name(e->value)));
+    return drafts;
+  }
+  for (const Entry& check : e->value.entries) drafts.push_back(read_check(check, defaults, profile, cx));
+  return drafts;
+}
+
+// Lets the modules look at their options; at most one complaint a check.
+void validate(const std::vector<CheckDraft>& drafts, const Context& cx) {
+  std::vector<std::shared_ptr<const CheckSpec>> specs;
+  std::vector<const CheckDraft*> owners;
+  for (const CheckDraft& d : drafts) {
+    if (d.spec == nullptr) continue;
+    specs.push_back(d.spec);
+    owners.push_back(&d);
+  }
+  if (specs.empty()) return;
+  for (const SpecProblem& p : cx.modules.validate(specs)) {
+    const CheckDraft& d = *owners.at(p.index);
+    const bool is_secret = std::find(d.spec->secrets.begin(), d.spec->secrets.end(), p.option) != d.spec->secrets.end();
+    const std::string option = p.option.empty() ? "" : "." + p.option + (is_secret ? "_file" : "");
+    cx.problems.add(place_of_option(*d.entry, p.option), d.path() + option, p.text);
+  }
+}
+
+std::uint64_t hash_tree(const Node& n, std::uint64_t seed) {
+  seed = stable_hash(std::to_string(static_cast<int>(n.kind)) + "\x1f" + n.text, seed);
+  for (const Node& item : n.items) seed = hash_tree(item, seed);
+  for (const Entry& e : n.entries) seed = hash_tree(e.value, stable_hash(e.key + "\x1e", seed));
+  return stable_hash("\x1d", seed);
+}
+
+std::shared_ptr<Config> assemble(Config config, std::vector<CheckDraft>& drafts, Plan plan, std::uint64_t hash) {
+  for (CheckDraft& d : drafts) {
+    if (!d.is_enabled) {
+      config.disabled.push_back(d.plan.name);
+      continue;
+    }
+    CheckPlan& check = plan.checks.at(config.specs.size());
+    check.fingerprint = fingerprint_of(check, *d.spec);
+    hash = stable_hash(std::to_string(check.fingerprint), hash);
+    config.specs.push_back(std::move(d.spec));
+    config.settings.push_back(std::move(d.settings));
+  }
+  plan.fingerprint = hash;
+  config.plan = std::make_shared<const Plan>(std::move(plan));
+  return std::make_shared<Config>(std::move(config));
+}
+
+std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, const Environment& environment,
+                                      const MakeSource& make_source, Problems& problems) {
+  const std::uint64_t hash = hash_tree(root, stable_hash(""));
+  refuse_later_keys(root, problems);
+  const Section top(problems, root, "", "");
+  Config config;
+  config.file = options.file;
+  Plan plan;
+  config.profile = top.choice("profile").value_or("lenient");
+  config.module_path = module_path_of(top);
+  const auto modules = make_source(config.module_path);
+  for (const std::string& text : modules->problems()) {
+    const Entry* written = top.entry("module_path");
+    problems.add(written != nullptr ? written->value.mark : Mark{}, written != nullptr ? "module_path" : "", text);
+  }
+  const Context cx{problems, environment, *modules, options.read_secrets};
+
+  read_node(top.section("node", "node"), plan, environment);
+  read_listen(top.section("listen", "listen"), config, cx);
+  read_log(top.section("log", "log"), config);
+  if (const auto directory = top.text("state_dir")) {
+    config.state_dir = *directory;
+    if (!directory->starts_with('/'))
+      top.complain("state_dir", fmt::format("'{}' is relative; write the whole path, from /", *directory));
+  }
+  config.workers_max =
+      static_cast<unsigned>(top.section("workers", "workers").integer("max").value_or(config.workers_max));
+  plan.shutdown_drain = top.section("shutdown", "shutdown").duration("drain").value_or(Duration{});
+
+  std::vector<CheckDraft> drafts = read_checks(top, cx);
+  for (const CheckDraft& d : drafts) {
+    if (d.is_enabled) plan.checks.push_back(d.plan);
+  }
+  if (!drafts.empty() && plan.checks.empty())
+    problems.add(top.entry("checks")->mark, "checks", "all of them are disabled; enable at least one");
+  resolve_dependencies(drafts, plan, problems);
+  read_services(top.entry("services"), drafts, plan, problems);
+  validate(drafts, cx);
+  if (problems.any()) return nullptr;
+  config.files = problems.files();
+  return assemble(std::move(config), drafts, std::move(plan), hash);
+}
+
+}  // namespace
+
+std::uint64_t fingerprint_of(const CheckPlan& c, const CheckSpec& spec) {
+  std::uint64_t hash = stable_hash(c.type);
+  const auto add = [&](const auto& value) { hash = stable_hash(fmt::format("{}\x1f", value), hash); };
+  for (const Duration d : {c.interval, c.timeout, c.retry_delay, c.edge_interval, c.warn_after.value_or(Duration{}),
+                           c.max_age, c.flap.half_life})
+    add(d.count());
+  for (const unsigned n : {c.retries, c.rise, c.fall, c.fall_window ? c.fall_window->second : 0U}) add(n);
+  add(c.flap.suppress);
+  add(c.flap.reuse);
+  add(c.is_passive);
+  for (const auto& [name, items] : spec.values) {
+    add(name);
+    add(items.size());
+    for (const std::string& item : items) add(item);
+  }
+  return hash;
+}
+
+Loaded load_with(const LoadOptions& options, const MakeSource& make_source) {
+  const Environment environment = [&](const std::string& name) -> std::optional<std::string> {
+    if (!options.environment) return process_environment(name);
+    if (auto value = options.environment(name)) return value;
+    return name == "HOSTNAME" ? process_environment(name) : std::nullopt;
+  };
+  Problems problems;
+  Loaded out;
+  if (auto root = read_tree(options.file, environment, problems))
+    out.config = compile(*root, options, environment, make_source, problems);
+  out.problems = problems.problems();
+  out.warnings = problems.warnings();
+  if (!out.problems.empty()) out.config = nullptr;
+  return out;
+}
+
+namespace {
+
+class RegistrySource final : public ModuleSource {
+ public:
+  explicit RegistrySource(std::shared_ptr<Registry> registry) : registry_(std::move(registry)) {}
+  std::shared_ptr<const ModuleInfo> describe(std::string_view type, std::string* why) override {
+    return registry_->describe(type, why);
+  }
+  std::vector<SpecProblem> validate(std::span<const std::shared_ptr<const CheckSpec>> specs) override {
+    return registry_->validate(specs);
+  }
+  std::vector<std::string> problems() const override { return registry_->problems(); }
+
+ private:
+  std::shared_ptr<Registry> registry_;
+};
+
+}  // namespace
+}  // namespace vital::config
+
+namespace vital {
+
+Loaded load_config(const LoadOptions& options) {
+  std::shared_ptr<Registry> registry;
+  Loaded out = config::load_with(options, [&](const std::vector<std::string>& module_path) {
+    registry = std::make_shared<Registry>(RegistryOptions{options.builtin_path, module_path, options.worker, {}});
+    return std::make_unique<config::RegistrySource>(registry);
+  });
+  out.registry = std::move(registry);
+  return out;
+}
+
+}  // namespace vital

@@ -1,0 +1,77 @@
+// The key table as Markdown, for docs/configuration.md and `vitald check-config --reference`; see keys.hpp.
+#include <fmt/format.h>
+
+#include "config/keys.hpp"
+
+namespace vital::config {
+namespace {
+
+struct Heading {
+  std::string_view section;
+  std::string_view title;
+};
+constexpr Heading headings[] = {
+    {"", "Top level"},
+    {"node", "node"},
+    {"listen", "listen"},
+    {"listen.health", "listen.health"},
+    {"listen.health.tls", "listen.health.tls"},
+    {"listen.haproxy", "listen.haproxy"},
+    {"listen.admin", "listen.admin"},
+    {"log", "log"},
+    {"workers", "workers"},
+    {"shutdown", "shutdown"},
+    {"check", "checks.NAME, and defaults"},
+    {"check.fall", "checks.NAME.fall, as a map"},
+    {"check.flap", "checks.NAME.flap"},
+    {"service", "services.NAME"},
+    {"service.http_codes", "services.NAME.http_codes"},
+    {"service.weights", "services.NAME.weights"},
+    {"service.budget", "services.NAME.budget"},
+    {"service.lb", "services.NAME.lb"},
+};
+
+std::string type_of(const Key& k) {
+  if (!k.form.empty() && k.kind != Kind::choice) return std::string(k.form);
+  switch (k.kind) {
+    case Kind::text:
+      return "text";
+    case Kind::texts:
+      return "list";
+    case Kind::duration:
+      return "duration";
+    case Kind::integer:
+      return fmt::format("{:.0f} to {:.0f}", k.min, k.max);
+    case Kind::number:
+      return "number";
+    case Kind::boolean:
+      return "true or false";
+    case Kind::labels:
+      return "map of words";
+    case Kind::section:
+      return "map, see below";
+    case Kind::choice: {
+      std::string out;
+      for (const std::string& c : choices_of(k)) out += (out.empty() ? "`" : ", `") + c + "`";
+      return out;
+    }
+    case Kind::special:
+      break;
+  }
+  return "text";
+}
+
+}  // namespace
+
+std::string reference() {
+  std::string out;
+  for (const Heading& h : headings) {
+    out += fmt::format("{}### {}\n\n| key | type | default | what and why |\n|---|---|---|---|\n",
+                       out.empty() ? "" : "\n", h.title);
+    for (const Key* k : keys_of(h.section))
+      out += fmt::format("| `{}` | {} | {} | {} |\n", k->name, type_of(*k), k->fallback, k->help);
+  }
+  return out;
+}
+
+}  // namespace vital::config
