@@ -354,7 +354,8 @@ TEST_CASE("who does not take his answers is stopped, and the memory they would f
   CHECK(eventually([&] { return front.front.counters().evicted + front.front.counters().timed_out == 4; }));
   CHECK(front.front.counters().evicted >= 1);
   CHECK(front.get("/health").code() == 200);
-  Client taker(front.health);
+  RunningFront patient({}, {}, big_page);
+  Client taker(patient.health);
   taker.send("GET /api/v1/big HTTP/1.0\r\n\r\n");
   const Received whole = taker.receive();
   CHECK(whole.body().size() == 16 * 1024 * 1024);
