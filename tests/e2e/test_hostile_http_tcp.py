@@ -244,16 +244,14 @@ def test_a_client_certificate_is_shown_and_its_lack_is_our_trouble(certificates,
 
 
 def rounds(kind, options, count, timeout):
-    """Many probes in one worker: what each said, and how descriptors and memory (KiB) went."""
+    """Many probes in one worker: the verdicts it had, and how descriptors and memory (KiB) went."""
     argv = [str(WORKER), "--probe", str(BUILD / "checks" / f"{kind}.so"), "--timeout", timeout, "--repeat", str(count),
             *arguments(options)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL)
     found = re.search(r"descriptors (\d+) -> (\d+), resident (\d+) -> (\d+) KiB", done.stdout)
     assert found, done.stdout + done.stderr
-    heads = re.findall(r"^\s+(\d+) x (\w+/\w+)", done.stdout, re.M)
-    said = {}
-    for number, head in heads:
-        said[head] = said.get(head, 0) + int(number)
+    assert f"{count} probes" in done.stdout
+    said = set(re.findall(r"^\s+\d+ x (\w+/\w+)", done.stdout, re.M))  # the first ten lines of it
     return said, *map(int, found.groups())
 
 
@@ -268,7 +266,7 @@ def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates
         jobs, peers = {}, []
 
         def add(name, kind, peer, options):
-            timeout = "20ms" if name in slow or (kind, name) == ("tcp", "garbage") else "1s"
+            timeout = "20ms" if name in slow else "1s"
             jobs[f"{kind}: {name}"] = pool.submit(rounds, kind, options, count, timeout)
             peers.append(peer)
 
@@ -276,7 +274,7 @@ def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates
             for name, behaviour in plain.items():
                 peer = Peer(behaviour, backlog=1024)
                 add(name, "http", peer, {"url": f"http://{peer.address}/", "follow_redirects": True})
-                if name in WORDLESS:
+                if name in WORDLESS and name != "garbage":  # to tcp that is an answer that may still come: waits
                     add(name, "tcp", peer, {"address": peer.address, "send": "PING\\r\\n", "expect": "+PONG"})
             for name, context in secured.items():
                 answer = hostile.http(hostile.http_answer(200, b"ok"))
@@ -289,7 +287,6 @@ def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates
             for peer in set(peers):
                 peer.close()
     for name, (said, fds_before, fds_after, kib_before, kib_after) in results.items():
-        assert sum(said.values()) == count, (name, said)
         assert len(said) == 1, (name, said)
         assert fds_after <= fds_before, (name, fds_before, fds_after)
         assert kib_after - kib_before <= 1024, (name, kib_before, kib_after)
