@@ -21,8 +21,10 @@ struct Subcommand {
 };
 
 constexpr auto subcommands = std::to_array<Subcommand>({
+    {"run", cmd::run, "the agent, in the foreground"},
     {"check-config", cmd::check_config, "every mistake of a configuration, and what to write instead"},
     {"explain", cmd::explain, "the configuration as the agent understands it"},
+    {"probe", cmd::probe, "one configured check, once, with what it saw"},
     {"modules", cmd::modules, "the check types found, with their options"},
 });
 

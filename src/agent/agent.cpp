@@ -150,12 +150,14 @@ void Agent::start() {
   PoolOptions options;
   options.worker = load_.worker;
   options.max_blocking = config_->workers_max;
-  pool_ =
-      std::make_unique<Pool>(loop_, options,
-                             Pool::Handlers{[this](ProbeId id, ProbeResult result) {
-                                              performer_->apply(Loop::both(), ProbeDone{id, std::move(result)});
-                                            },
-                                            [this](const Note& note) { say(note.level, note.event, note.fields); }});
+  Pool::Handlers handlers;
+  handlers.done = [this](ProbeId id, ProbeResult result) {
+    performer_->apply(Loop::both(), ProbeDone{id, std::move(result)});
+  };
+  handlers.note = [this](const Note& note) { say(note.level, note.event, note.fields); };
+  handlers.queued = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeQueued{id}); };
+  handlers.taken = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeTaken{id}); };
+  pool_ = std::make_unique<Pool>(loop_, options, std::move(handlers));
   store_ = std::make_unique<StateStore>(config_->state_dir);
   performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), load_state());
   host_.slept();
@@ -254,6 +256,7 @@ std::string Agent::worker_metrics() const {
   counter("vitald_workers_killed_total", "Worker processes killed, most of them at a deadline.", s.killed);
   counter("vitald_workers_crashed_total", "Worker processes that ended by themselves.", s.crashed);
   counter("vitald_probes_refused_total", "Probes that found no worker and a full queue.", s.queued_full);
+  counter("vitald_worker_late_results_total", "Results of probes that were given up by then.", s.late_results);
   counter("vitald_worker_bad_frames_total", "Messages of workers that made no sense.", s.bad_frames);
   counter("vitald_log_lines_dropped_total", "Lines of the log that were too many, or that nobody took.",
           log_.dropped());

@@ -29,6 +29,8 @@ constexpr int exit_config = 78;
 int check_config(int argc, char** argv);
 int explain(int argc, char** argv);
 int modules(int argc, char** argv);
+int probe(int argc, char** argv);
+int run(int argc, char** argv);
 
 // "--name VALUE", "--name=VALUE", and "-l VALUE" where there is a letter. An empty value_name makes it a flag.
 struct Option {

@@ -1,0 +1,53 @@
+// vitald run: the agent, in the foreground. Everything that can be wrong with the config is said before anything is
+// started; an address in use is one line.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <system_error>
+
+#include "agent/agent.hpp"
+#include "cmd/cmd.hpp"
+#include "cmd/loading.hpp"
+#include "config/config.hpp"
+
+namespace vital::cmd {
+namespace {
+
+constexpr Option options[] = {config_option};
+constexpr Usage usage{
+    "vitald run", "[-c FILE]",
+    "Runs the agent in the foreground: probes, answers, and says on standard error what changes.\n"
+    "SIGHUP reads the config again; SIGTERM shows drain for shutdown.drain, then ends; a second one ends at once.",
+    "vitald run --config /etc/vitald/vitald.yaml", options};
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  const Arguments args(usage, argc, argv);
+  if (args.is_done()) return args.exit_code();
+  signal(SIGPIPE, SIG_IGN);
+
+  const LoadOptions load = loading(args.value("config"));
+  const Loaded loaded = load_config(load);
+  if (!loaded.config) {
+    print_problems(loaded);
+    return exit_config;
+  }
+  if (const std::string problem = unsupported(*loaded.config); !problem.empty()) {
+    fmt::print(stderr, "{}\n", problem);
+    return exit_config;
+  }
+  Loop loop;
+  try {
+    Agent agent(loop, load, loaded);
+    return agent.run();
+  } catch (const FrontError& e) {
+    fmt::print(stderr, "vitald: {}\n", e.what());
+  } catch (const std::system_error& e) {
+    fmt::print(stderr, "vitald: {}\n", e.what());
+  }
+  return exit_failed;
+}
+
+}  // namespace vital::cmd
