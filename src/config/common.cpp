@@ -39,6 +39,10 @@ std::optional<Written<unsigned>> count(const Section& s, std::string_view key) {
 void read_fall(const Section& s, CommonOptions& out) {
   const Node* n = s.get("fall");
   if (n == nullptr) return;
+  if (n->is_list()) {
+    s.complain("fall", "is a list; write a whole number, or {bad: 3, of: 5}");
+    return;
+  }
   if (!n->is_map()) {
     const auto value = Reader{s.problems(), *n, s.path_of("fall")}.integer(std::pair(1.0, 1000.0));
     out.fall = written(s, "fall", value, static_cast<unsigned>(value.value_or(0)));
@@ -180,9 +184,10 @@ void apply_common(CheckDraft& check, const CommonOptions& own, const CommonOptio
     }
     ways += fmt::format(" or retries: {}", (plan.interval - plan.timeout) / (plan.timeout + plan.retry_delay));
     complain(own.retries, defaults.retries,
-             fmt::format("{} retries do not fit into the interval: {} x {} timeout + {} x {} retry_delay = {}, the "
+             fmt::format("{} not fit into the interval: {} x {} timeout + {} x {} retry_delay = {}, the "
                          "interval is {}; write {}",
-                         plan.retries, plan.retries + 1, format_duration(plan.timeout), plan.retries,
+                         plan.retries == 1 ? "1 retry does" : fmt::format("{} retries do", plan.retries),
+                         plan.retries + 1, format_duration(plan.timeout), plan.retries,
                          format_duration(plan.retry_delay), format_duration(sum), interval, ways));
   }
 

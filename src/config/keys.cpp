@@ -142,10 +142,16 @@ std::span<const Key> all_keys() { return table; }
 
 std::vector<const Key*> keys_of(std::string_view section) {
   std::vector<const Key*> out;
+  const bool is_defaults = section == "defaults";
   for (const Key& k : table) {
-    if (k.section == section) out.push_back(&k);
+    if (k.section != (is_defaults ? "check" : section) || (is_defaults && is_of_one_check(k.name))) continue;
+    out.push_back(&k);
   }
   return out;
+}
+
+bool is_of_one_check(std::string_view key) {
+  return key == "type" || key == "depends_on" || key == "enabled" || key == "description";
 }
 
 std::vector<std::string> choices_of(const Key& key) {

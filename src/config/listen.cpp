@@ -153,6 +153,7 @@ void read_listen(const Section& listen, Config& config, const Context& cx) {
   config.health.addresses = {"127.0.0.1:9180"};
   std::set<std::string> taken;
   if (listen.get("health") != nullptr) read_health(listen.section("health", "listen.health"), config.health, taken, cx);
+  taken.insert(config.health.addresses.begin(), config.health.addresses.end());
   if (listen.get("haproxy") != nullptr) {
     const Section s = listen.section("haproxy", "listen.haproxy");
     config.haproxy.emplace();

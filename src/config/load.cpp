@@ -44,8 +44,8 @@ std::vector<std::string> module_path_of(const Section& top) {
 
 std::vector<CheckDraft> read_checks(const Section& top, const Context& cx) {
   std::vector<CheckDraft> drafts;
-  const Entry* e = top.entry("checks");
-  if (e == nullptr) {
+  const Entry* checks = top.entry("checks");
+  if (checks == nullptr) {
     Mark whole = top.mark();
     whole.line = whole.column = 0;
     cx.problems.add(whole, "checks", "is missing; write at least one, as in checks: {app: {type: http, url: ...}}");
@@ -54,22 +54,26 @@ std::vector<CheckDraft> read_checks(const Section& top, const Context& cx) {
   const CommonOptions defaults = [&] {
     const Node* n = top.get("defaults");
     if (n == nullptr) return CommonOptions{};
-    const Section s(cx.problems, *n, "defaults", "check");
-    for (const char* own : {"type", "depends_on", "enabled", "description"}) {
-      if (s.has(own))
-        cx.problems.add(s.entry(own)->mark, s.path_of(own), "belongs to a check, not into the defaults; move it");
+    const Section s(cx.problems, *n, "defaults", "defaults", Section::Unknown::collected);
+    std::vector<std::string> known;
+    for (const Key* k : keys_of("defaults")) known.emplace_back(k->name);
+    for (const Entry* e : s.rest()) {
+      cx.problems.add(e->mark, s.path_of(e->key),
+                      is_of_one_check(e->key) ? "belongs to a check, not into the defaults; move it"
+                                              : "unknown key" + suggestion(e->key, known));
     }
     return read_common(s);
   }();
   const Profile& profile = profile_named(top.choice("profile").value_or("lenient"));
-  if (e->value.is_bad || e->value.is_null()) return drafts;
-  if (!e->value.is_map() || e->value.entries.empty()) {
-    cx.problems.add(e->value.mark, "checks",
-                    fmt::format("is {}; write a map of names to checks, at least one",
-                                e->value.is_map() ? "empty" : kind_name(e->value)));
+  const Node& map = checks->value;
+  if (map.is_bad || map.is_null()) return drafts;
+  if (!map.is_map() || map.entries.empty()) {
+    cx.problems.add(
+        map.mark, "checks",
+        fmt::format("is {}; write a map of names to checks, at least one", map.is_map() ? "empty" : kind_name(map)));
     return drafts;
   }
-  for (const Entry& check : e->value.entries) drafts.push_back(read_check(check, defaults, profile, cx));
+  for (const Entry& check : map.entries) drafts.push_back(read_check(check, defaults, profile, cx));
   return drafts;
 }
 

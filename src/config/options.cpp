@@ -67,7 +67,9 @@ class OptionReader {
     const std::string path = path_ + "." + name;
     const OptionSpec* option = spec_.module.find(name);
     const bool has_members = is_group(name);
-    if (option != nullptr && option->is_secret) {
+    if (e.key.find('.') != std::string::npos) {
+      unknown(e, path, prefix);
+    } else if (option != nullptr && option->is_secret) {
       seen_.insert(name);
       cx_.problems.add(
           e.mark, path,
@@ -140,7 +142,7 @@ class OptionReader {
       if (!nearest(e.key, known)) known = members(prefix);
     }
     cx_.problems.add(e.mark, path,
-                     fmt::format("unknown key of a {} check{}", spec_.module.type, suggestion(e.key, known)));
+                     fmt::format("unknown key for type {}{}", spec_.module.type, suggestion(e.key, known)));
   }
 
   void read_value(const Entry& e, const std::string& path, const OptionSpec& option) {
@@ -174,7 +176,7 @@ class OptionReader {
     std::string secret;
     if (cx_.read_secrets) {
       auto content = read_file(file, most_secret_bytes, &why);
-      if (!content) return reader.complain(fmt::format("{} {}{}", file, why, advice(why)));
+      if (!content) return reader.complain(fmt::format("{} {}{}", file, why, advice(*written, why)));
       if (content->text.ends_with('\n')) content->text.pop_back();
       if (content->text.ends_with('\r')) content->text.pop_back();
       if (content->text.empty()) return reader.complain(fmt::format("{} is empty; write the secret into it", file));
@@ -186,15 +188,15 @@ class OptionReader {
     } else {
       struct stat seen {};
       if (stat(file.c_str(), &seen) != 0 || !S_ISREG(seen.st_mode))
-        return reader.complain(fmt::format("{} is not there{}", file, advice("is not there")));
+        return reader.complain(fmt::format("{} is not there{}", file, advice(*written, "is not there")));
     }
     settings_.push_back({option.name, "(secret)", file});
     spec_.values.emplace_back(option.name, std::vector<std::string>{std::move(secret)});
     spec_.secrets.push_back(option.name);
   }
 
-  static std::string_view advice(std::string_view why) {
-    if (why != "is not there") return "";
+  static std::string_view advice(std::string_view path, std::string_view why) {
+    if (why != "is not there" || path.starts_with('/')) return "";
     return "; a relative path is looked up in $CREDENTIALS_DIRECTORY, then beside the config";
   }
 

@@ -97,7 +97,9 @@ std::string some_of(const std::vector<std::string>& names, std::size_t most) {
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
   if (known.empty()) return {};
-  if (const auto near = nearest(word, known)) return fmt::format(": did you mean '{}'?", *near);
+  // Any letter is one change away from any other: of a single one nothing can be guessed.
+  const auto near = word.size() > 1 ? nearest(word, known) : std::nullopt;
+  if (near) return fmt::format(": did you mean '{}'?", *near);
   return fmt::format("; known here: {}", some_of(known, 40));
 }
 

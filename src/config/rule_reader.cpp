@@ -38,8 +38,9 @@ RuleReader::Parsed RuleReader::member(const std::string& name, Mark mark, const 
   const bool may_be_service = service != names_.services.end() && wanted != "check";
   const bool may_be_check =
       wanted != "service" && std::find(names_.checks.begin(), names_.checks.end(), name) != names_.checks.end();
-  // A service may be called as the one check it holds: inside it the name is the check.
-  if (may_be_check && may_be_service && name != service_) {
+  // A service may be called like a check it holds: inside it the name is the check, and where it holds nothing else it
+  // is the same either way.
+  if (may_be_check && may_be_service && name != service_ && names_.same_as_check.count(name) == 0) {
     return bad(mark, path,
                fmt::format("'{}' is a check and a service; write {{check: {}}} or {{service: {}}}", name, name, name));
   }

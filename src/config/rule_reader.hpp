@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ struct RuleNames {
   const Plan* plan = nullptr;                     // with every enabled check
   std::vector<std::string> checks;                // disabled ones too
   std::map<std::string, std::uint32_t> services;  // name -> number as written
+  std::set<std::string> same_as_check;            // services that are one check of the same name, as in db: [db]
 };
 
 class RuleReader {

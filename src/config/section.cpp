@@ -39,7 +39,10 @@ std::string Section::path_of(std::string_view key) const {
   return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
 }
 
-const Entry* Section::entry(std::string_view key) const { return node_ == nullptr ? nullptr : node_->find(key); }
+const Entry* Section::entry(std::string_view key) const {
+  const bool is_known = std::any_of(keys_.begin(), keys_.end(), [&](const Key* k) { return k->name == key; });
+  return node_ == nullptr || !is_known ? nullptr : node_->find(key);
+}
 
 const Node* Section::get(std::string_view key) const {
   const Entry* e = entry(key);

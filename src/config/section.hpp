@@ -39,7 +39,7 @@ class Section {
 
   // Null if it is not written, or written without a usable value.
   const Node* get(std::string_view key) const;
-  const Entry* entry(std::string_view key) const;
+  const Entry* entry(std::string_view key) const;  // null if the table does not know the key, too
   bool has(std::string_view key) const { return entry(key) != nullptr; }
   // What the table does not know, if it is collected.
   const std::vector<const Entry*>& rest() const { return rest_; }

@@ -84,6 +84,15 @@ ServiceDraft read_service(const Entry& e, const RuleNames& names, Problems& prob
   return draft;
 }
 
+// db: [db], or db: {all: [db]}: the service is the check of its name and nothing more.
+bool is_its_own_check(const Entry& e) {
+  const Node* n = &e.value;
+  for (const char* key : {"all", "any"}) {
+    if (const Entry* inner = n->find(key); inner != nullptr && n->entries.size() == 1) n = &inner->value;
+  }
+  return n->is_list() && n->items.size() == 1 && n->items[0].is_scalar() && n->items[0].text == e.key;
+}
+
 // True if there is a circle; says so.
 bool refuse_cycles(const std::vector<ServiceDraft>& drafts, const RuleNames& names, Problems& problems) {
   std::vector<std::vector<std::uint32_t>> edges(drafts.size());
@@ -150,16 +159,19 @@ void read_services(const Entry* section, const std::vector<CheckDraft>& drafts, 
     return;
   }
   const Node& n = section->value;
-  if (n.is_bad) return;
+  if (n.is_bad || n.is_null()) return;
   if (!n.is_map() || n.entries.empty()) {
     problems.add(
         section->mark, "services",
         "must be a map with at least one service, as in web: [app, db]; without it there is one of all checks");
     return;
   }
-  RuleNames names{&plan, {}, {}};
+  RuleNames names{&plan, {}, {}, {}};
   for (const CheckDraft& c : drafts) names.checks.push_back(c.plan.name);
   for (std::uint32_t i = 0; i < n.entries.size(); ++i) names.services.emplace(n.entries[i].key, i);
+  for (const Entry& e : n.entries) {
+    if (is_its_own_check(e)) names.same_as_check.insert(e.key);
+  }
   std::vector<ServiceDraft> services;
   for (const Entry& e : n.entries) services.push_back(read_service(e, names, problems));
   const bool has_cycle = refuse_cycles(services, names, problems);

@@ -239,7 +239,8 @@ std::optional<std::vector<std::string>> normalised(const Reader& reader, const O
     case OptionType::string: {
       auto text = reader.text();
       if (text && text->empty() && spec.is_required) {
-        reader.complain("is empty");
+        reader.complain(spec.example.empty() ? "is empty; write something"
+                                             : fmt::format("is empty; write it as in {}", spec.example));
         return {};
       }
       return one(std::move(text), same);
