@@ -62,23 +62,34 @@ void unwatch(vital_watch* watch) {
   if (watch != nullptr) watch->instance->watches.erase(watch);
 }
 
+void fire(vital_timer* timer, void (*fired)(void* user), void* user) {
+  Instance& instance = *timer->instance;
+  const Duration late = Loop::now() - timer->due;
+  instance.timers.erase(timer);  // gone before it fires
+  instance.host().lagged(late);
+  instance.host().call_back(instance, [&] { fired(user); });
+}
+
 vital_timer* arm(const vital_host* host, std::uint64_t delay_ns, void (*fired)(void* user), void* user) {
   if (fired == nullptr) return nullptr;
   Instance& instance = Instance::of(host);
+  Loop& loop = instance.host().loop();
   constexpr auto longest = std::chrono::nanoseconds(std::chrono::hours(24 * 365));
   const Duration delay = delay_ns > static_cast<std::uint64_t>(longest.count()) ? longest : Duration(delay_ns);
   auto made = std::make_unique<vital_timer>();
   vital_timer* raw = made.get();
   raw->instance = &instance;
   raw->due = Loop::now() + delay;
-  raw->timer = std::make_unique<Timer>(instance.host().loop(), [raw, fired, user] {
-    Instance& owner = *raw->instance;
-    const Duration late = Loop::now() - raw->due;
-    owner.timers.erase(raw);  // gone before it fires
-    owner.host().lagged(late);
-    owner.host().call_back(owner, [&] { fired(user); });
-  });
-  raw->timer->arm_at(raw->due);
+  if (delay == Duration::zero()) {
+    // "The answer is known, tell it soon": common, and without the kernel's help.
+    raw->at_once = std::make_shared<vital_timer*>(raw);
+    loop.post([still = raw->at_once, fired, user] {
+      if (*still != nullptr) fire(*still, fired, user);
+    });
+  } else {
+    raw->timer = std::make_unique<Timer>(loop, [raw, fired, user] { fire(raw, fired, user); });
+    raw->timer->arm_at(raw->due);
+  }
   instance.timers.emplace(raw, std::move(made));
   return raw;
 }

@@ -49,9 +49,13 @@ struct Query final : vital_query {
   void (*done)(void* user, const vital_addresses* answer) = nullptr;
   void* user = nullptr;
   Duration limit{};
-  std::optional<Timer> timer;    // the limit, then (armed for now) the delivery
-  std::optional<Answer> answer;  // there, but not told yet
+  std::optional<Timer> timer;     // the limit, if somebody has to be asked
+  std::optional<Answer> answer;   // there, but not told yet
+  std::shared_ptr<Query*> still;  // what a posted delivery may still find
 };
+
+// Not at once: resolve() must have returned.
+void tell_soon(Query& query, Answer answer);
 
 // What c-ares holds on to: outlives the query if that was told "timeout" or was withdrawn.
 struct Ticket {
@@ -81,8 +85,7 @@ class Channel {
 
   void ask(Query& query, int family) {
     if (status_ != ARES_SUCCESS) {
-      query.answer = Answer{VITAL_RESOLVE_UNAVAILABLE, {}, fmt::format("no resolver: {}", ares_strerror(status_))};
-      return;
+      return tell_soon(query, {VITAL_RESOLVE_UNAVAILABLE, {}, fmt::format("no resolver: {}", ares_strerror(status_))});
     }
     auto ticket = std::make_unique<Ticket>(Ticket{&query});
     tickets_.emplace(&query, ticket.get());
@@ -196,11 +199,6 @@ Answer make_answer(const std::string& name, int status, const ares_addrinfo* fou
   return out;
 }
 
-void tell_soon(Query& query, Answer answer) {
-  query.answer = std::move(answer);
-  query.timer->arm_at(Loop::now());
-}
-
 void Channel::answered(const Ticket& ticket, int status, ares_addrinfo* found) {
   --pending_;
   if (ticket.query != nullptr) {
@@ -265,6 +263,7 @@ Resolver& resolver(Host& host) {
 
 // Also when the instance ends with queries left: c-ares must not find a query that is gone.
 Query::~Query() {
+  if (still) *still = nullptr;
   if (instance != nullptr) resolver(instance->host()).forget(*this);
 }
 
@@ -299,6 +298,14 @@ void deliver(Query* query) {
   instance.host().call_back(instance, [&] { done(user, &out); });
 }
 
+void tell_soon(Query& query, Answer answer) {
+  query.answer = std::move(answer);
+  query.still = std::make_shared<Query*>(&query);
+  query.instance->host().loop().post([still = query.still] {
+    if (*still != nullptr) deliver(*still);
+  });
+}
+
 vital_query* resolve(const vital_host* host, const char* name, std::uint32_t family, std::uint64_t timeout_ns,
                      void (*done)(void* user, const vital_addresses* answer), void* user) {
   if (name == nullptr || done == nullptr) return nullptr;
@@ -310,16 +317,15 @@ vital_query* resolve(const vital_host* host, const char* name, std::uint32_t fam
   query->done = done;
   query->user = user;
   query->limit = Duration(std::min<std::uint64_t>(timeout_ns, 3'600'000'000'000ULL));
-  query->timer.emplace(instance.host().loop(), [query] { deliver(query); });
   instance.queries.emplace(query, std::move(made));
 
   if (auto answer = numeric(query->name, family)) {
-    query->answer = std::move(answer);
+    tell_soon(*query, std::move(*answer));
   } else {
+    query->timer.emplace(instance.host().loop(), [query] { deliver(query); });
     query->timer->arm_in(query->limit);
     resolver(instance.host()).channel().ask(*query, family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC);
   }
-  if (query->answer) query->timer->arm_at(Loop::now());
   return query;
 }
 

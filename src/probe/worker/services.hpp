@@ -33,9 +33,16 @@ struct vital_watch {
 };
 
 struct vital_timer {
-  vital::worker::Instance* instance;
+  vital::worker::Instance* instance = nullptr;
   vital::Instant due;
-  std::unique_ptr<vital::Timer> timer;
+  std::unique_ptr<vital::Timer> timer;    // null if it is to fire at once
+  std::shared_ptr<vital_timer*> at_once;  // then: what the posted call may still find
+  vital_timer() = default;
+  vital_timer(const vital_timer&) = delete;
+  vital_timer& operator=(const vital_timer&) = delete;
+  ~vital_timer() {
+    if (at_once) *at_once = nullptr;
+  }
 };
 
 struct vital_query {
