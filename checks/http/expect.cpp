@@ -103,7 +103,8 @@ bool BodyJudge::is_satisfied() const {
 
 std::string BodyJudge::complaint(bool is_complete) {
   const std::string where = is_complete ? "the body (" + std::to_string(size_) + " bytes)"
-                                        : "the first " + std::to_string(size_) + " bytes of the body";
+                            : is_full() ? "the body, as far as max_body (" + std::to_string(cap_) + " bytes),"
+                                        : "the body, as far as it came (" + std::to_string(size_) + " bytes),";
   if (!has_text_) return where + " does not contain " + net::quoted(rules_.contains);
   if (search_ && !search_->is_found() && !(is_complete && search_->end())) {
     return where + " does not match " + net::quoted(rules_.matches_text);
