@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -46,35 +47,76 @@ struct Address {
   std::string numeric;
 };
 
-// The addresses of a name in the order to try, at most eight. Throws Stop: fail/dns if a server said that the name does
-// not exist, unknown/agent if it is our resolver that is in trouble.
-inline std::vector<Address> resolve(const std::string& host, long long port) {
+// What getaddrinfo says, as addresses in the order to try, at most eight.
+struct Lookup {
+  int error = 0, system_error = 0;  // EAI_*, errno
+  std::vector<Address> addresses;
+};
+
+inline Lookup look_up(const std::string& host, long long port, int flags) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
+  hints.ai_flags = AI_NUMERICSERV | flags;
   addrinfo* found = nullptr;
-  const int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (error != 0) {
-    const bool is_absent = error == EAI_NONAME || error == EAI_NODATA || error == EAI_ADDRFAMILY;
-    const std::string why = error == EAI_SYSTEM ? std::strerror(errno) : gai_strerror(error);
-    if (is_absent) throw Stop(fail(Cause::dns, "the name " + host + " has no address: " + why));
-    throw Stop(unknown(Cause::agent, "our resolver could not look up " + host + ": " + why));
-  }
+  Lookup out;
+  out.error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  out.system_error = errno;
+  if (out.error != 0) return out;
   struct Free {
     void operator()(addrinfo* a) const { freeaddrinfo(a); }
   };
   const std::unique_ptr<addrinfo, Free> owner(found);
-  std::vector<Address> out;
-  for (const addrinfo* a = found; a != nullptr && out.size() < 8; a = a->ai_next) {
+  for (const addrinfo* a = found; a != nullptr && out.addresses.size() < 8; a = a->ai_next) {
     Address address;
     std::memcpy(&address.storage, a->ai_addr, a->ai_addrlen);
     address.length = a->ai_addrlen;
     char text[NI_MAXHOST] = "";
     getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
     address.numeric = text;
-    out.push_back(std::move(address));
+    out.addresses.push_back(std::move(address));
   }
   return out;
+}
+
+// The same by `until`, or nothing: getaddrinfo waits 10 s and more for name servers that are silent, whatever is done
+// to its sockets. So it has a thread of its own, which is left behind if it is late; four of those, and we do not ask
+// again.
+inline std::optional<Lookup> look_up_by(Duration until, const std::string& host, long long port) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::optional<Lookup> answer;  // guarded by mutex
+  };
+  static std::atomic<int> running{0};
+  if (running >= 4) return {};
+  const auto shared = std::make_shared<Shared>();
+  ++running;
+  std::thread([shared, host, port] {
+    Lookup answer = look_up(host, port, 0);
+    const std::lock_guard lock(shared->mutex);
+    shared->answer = std::move(answer);
+    --running;
+    shared->done.notify_one();
+  }).detach();
+  std::unique_lock lock(shared->mutex);
+  shared->done.wait_until(lock, std::chrono::steady_clock::time_point(until),
+                          [&] { return shared->answer.has_value(); });
+  return shared->answer;
+}
+
+// The addresses of a name. Throws Stop: fail/dns if a server said that the name does not exist, unknown/agent if it is
+// our resolver that is in trouble.
+inline std::vector<Address> resolve(const std::string& host, long long port, Duration until) {
+  Lookup numeric = look_up(host, port, AI_NUMERICHOST);
+  if (numeric.error == 0) return std::move(numeric.addresses);
+  std::optional<Lookup> answer = look_up_by(until, host, port);
+  if (!answer) throw Stop(unknown(Cause::agent, "our name servers gave no answer for " + host + " in time"));
+  if (answer->error == 0) return std::move(answer->addresses);
+  const bool is_absent = answer->error == EAI_NONAME || answer->error == EAI_NODATA || answer->error == EAI_ADDRFAMILY;
+  const std::string why =
+      answer->error == EAI_SYSTEM ? std::strerror(answer->system_error) : gai_strerror(answer->error);
+  if (is_absent) throw Stop(fail(Cause::dns, "the name " + host + " has no address: " + why));
+  throw Stop(unknown(Cause::agent, "our resolver could not look up " + host + ": " + why));
 }
 
 // How long one of `left` addresses may take of the time until `until`: the last one gets all of it.
@@ -104,7 +146,7 @@ inline int connect_to(const sockaddr* address, socklen_t length, Duration until,
   int error = connect(fd, address, length) == 0 ? 0 : errno;
   if (error == EINPROGRESS) {
     socklen_t size = sizeof error;
-    if (!wait_for(fd, POLLOUT, until)) {
+    if (!wait_for(fd, POLLOUT, until) || monotonic_now() >= until) {  // ready may mean that a fuse was quicker
       error = ETIMEDOUT;
     } else {
       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);

@@ -405,7 +405,7 @@ class Ldap final : public Blocking {
   }
 
   int connect_tcp(const Fuse& fuse, Stopwatch& watch) const {
-    const std::vector<Address> addresses = resolve(host_, port_);
+    const std::vector<Address> addresses = resolve(host_, port_, fuse.at());
     watch.lap(Phase::resolve);
     for (std::size_t i = 0;; ++i) {
       const std::size_t left = addresses.size() - i;

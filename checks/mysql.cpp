@@ -95,7 +95,7 @@ class Mysql final : public Blocking {
     if (is_unix()) {
       connection = log_in("", nullptr, fuse, watch);
     } else {
-      const std::vector<Address> addresses = resolve(host_, port_);
+      const std::vector<Address> addresses = resolve(host_, port_, fuse.at());
       watch.lap(Phase::resolve);
       for (std::size_t i = 0; connection == nullptr; ++i) {
         try {
@@ -172,7 +172,7 @@ class Mysql final : public Blocking {
     } catch (const Stop& stop) {
       return stop.result;
     }
-    return fail(Cause::refused, "connect to " + target_ + ": refused a moment ago, accepted now");
+    return fail(Cause::protocol, "connect to " + target_ + ": broken off at once, though the port accepts connections");
   }
 
   // What the session tells: identity first, then the user's query.

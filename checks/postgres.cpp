@@ -217,7 +217,7 @@ class Postgres final : public Blocking {
     if (plan_.is_unix()) {
       addresses.emplace_back();
     } else {
-      addresses = resolve(plan_.host, plan_.port);
+      addresses = resolve(plan_.host, plan_.port, fuse.at());
       progress.watch.lap(Phase::resolve);
     }
     for (std::size_t i = 0;; ++i) {

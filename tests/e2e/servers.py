@@ -48,14 +48,26 @@ def free_port():
             return port
 
 
+def _roomy():
+    """Where temporary directories go: memory if there is enough of it, which makes starts several times faster."""
+    try:
+        room = os.statvfs("/dev/shm")
+        if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > 2 << 30:
+            return "/dev/shm"
+    except OSError:
+        pass
+    return "/tmp"
+
+
 class _Temporary:
     """Temporary directories, all removed at exit. They are short, since a Unix socket's path may have 107 bytes."""
 
     made = []
+    base = _roomy()
 
     @classmethod
     def directory(cls, name, user=None):
-        path = pathlib.Path(tempfile.mkdtemp(prefix=f"vt-{name}-", dir="/tmp"))
+        path = pathlib.Path(tempfile.mkdtemp(prefix=f"vt-{name}-", dir=cls.base))
         cls.made.append(path)
         give(path, user)
         return path
