@@ -103,7 +103,8 @@ int resume(int argc, char** argv) {
   const std::string what = is_node ? "this node" : "service " + one_line(args.operands().front(), 128);
   fmt::print("{}: {}\n", what, Json::parse(reply.body).value("cleared", false) ? "resumed" : "nothing was laid on it");
   // What still keeps something out of rotation is easily forgotten.
-  for (const Json& left : Json::parse(agent.get("/api/v1/status")).at("overlays")) {
+  const Json status = Json::parse(agent.get("/api/v1/status"));
+  for (const Json& left : status.at("overlays")) {
     fmt::print("still: {} on {}, by {}{}\n", left.at("kind").get<std::string>(), subject(left.at("service")),
                one_line(left.value("owner", std::string("nobody")), 128),
                left.value("reason", std::string()).empty()

@@ -178,8 +178,8 @@ class Agent:
         return code
 
     def end(self, sig=signal.SIGTERM, timeout=10.0):
-        """Signals it, waits for its end and gives its exit status. The folder stays, for a start() after it."""
-        if self.process.poll() is None:
+        """Signals it (sig=0: only waits), waits for its end, gives its exit status. The folder stays, for a start()."""
+        if sig and self.process.poll() is None:
             self.process.send_signal(sig)
         try:
             code = self.process.wait(timeout)
