@@ -21,6 +21,7 @@ namespace {
 constexpr Duration longest_sleep = 1s;     // the engine wants to be woken at least this often
 constexpr Duration believed_for = 3s;      // past this without a step, the front answers for itself
 constexpr Duration small_lateness = 10ms;  // a loop this late is on time
+constexpr Duration hiccup = 50ms;          // a loop later than this has a backlog to spread
 constexpr Duration stall = 1s;             // a loop later than this was not running at all
 constexpr std::size_t answered_kept = 4096;
 
@@ -50,7 +51,7 @@ Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const
   const Instant first = plan.is_passive
                             ? now.mono + plan.start_delay
                             : schedule::first_look(stable_hash(plan.name), now.mono, plan.interval) + plan.start_delay;
-  Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false};
+  Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false, false};
   if (!plan.is_passive && !only_reports_) slot.cycle.emplace(plan, first);
   return slot;
 }
@@ -93,7 +94,17 @@ void Engine::Impl::notice_lateness(Now now) {
   for (Slot& slot : slots_) {
     if (Flight* f = slot.cycle ? slot.cycle->flight() : nullptr) f->lost += std::min(late, now.mono - f->started);
   }
-  if (late > stall) resume_after_stall(now, late);
+  if (late > stall) {
+    resume_after_stall(now, late);
+  } else if (late > hiccup) {
+    // What came due meanwhile comes as far apart as it was planned, not all at once.
+    for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+      Slot& slot = slots_[i];
+      if (!slot.cycle || !slot.cycle->is_idle() || slot.cycle->due() > now.mono) continue;
+      slot.cycle->postpone(now.mono + std::max(slot.cycle->due() - *promised_, Duration::zero()));
+      reckon_wake(now.mono, i);
+    }
+  }
 }
 
 // Nobody looked for a while: nothing we know has got better or worse by that. What timed out meanwhile proves nothing,
@@ -149,8 +160,6 @@ void Engine::Impl::run_due(Now now, std::uint32_t check) {
   const bool was_flapping = slot.state.is_flapping();
   if (slot.state.advance(now)) changed(now, check, from);
   if (was_flapping != slot.state.is_flapping()) is_loud_ = true;
-  // What is held can grow unproven without its state changing.
-  services_dirty_ = services_dirty_ || slot.state.is_unproven(now.mono);
   if (slot.cycle) {
     if (const Flight* f = slot.cycle->flight(); f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
     if (!slot.cycle->flight() && slot.cycle->wake() <= now.mono) {
@@ -255,13 +264,11 @@ void Engine::Impl::conclude(Now now, std::uint32_t check, const ProbeResult& r, 
 void Engine::Impl::outcome(Now now, std::uint32_t check, const ProbeResult& r, Instant found_at) {
   Slot& slot = slots_[check];
   const State from = slot.state.state();
-  const bool was_unproven = slot.state.is_unproven(now.mono);
   const bool was_flapping = slot.state.is_flapping();
   if (r.verdict == Verdict::fail) ++slot.bad_since_explained;
   const bool is_change = slot.state.take(now, r, found_at);
   is_quiet_ = true;
   if (is_change) changed(now, check, from);
-  if (was_unproven) services_dirty_ = is_loud_ = true;
   if (was_flapping != slot.state.is_flapping()) {
     is_loud_ = true;
     note(Note::Level::warning, slot.state.is_flapping() ? "flapping" : "flapping_over",
@@ -295,7 +302,12 @@ void Engine::Impl::changed(Now now, std::uint32_t check, State from) {
 }
 
 void Engine::Impl::reckon_wake(Instant now, std::uint32_t check) {
-  const Slot& slot = slots_[check];
+  Slot& slot = slots_[check];
+  // A state that is held can become unproven, or proven again, without changing.
+  if (const bool is_unproven = slot.state.is_unproven(now); is_unproven != slot.was_unproven) {
+    slot.was_unproven = is_unproven;
+    services_dirty_ = is_loud_ = true;
+  }
   Instant wake = now + 24h;
   if (slot.cycle) wake = std::min(wake, slot.cycle->wake());
   if (const auto w = slot.state.wake()) wake = std::min(wake, *w);
@@ -316,6 +328,11 @@ void Engine::Impl::take(Now now, const ProbeTaken& in) {
   if (f == nullptr || !f->is_queued) return;
   f->is_queued = false;
   f->queue_delay = now.mono - f->started;
+}
+
+void Engine::Impl::take(Now, const ProbeDelayed& in) {
+  std::uint32_t check = 0;
+  if (Flight* f = flight_of(in.id, &check)) f->lost += std::max(in.lost, Duration::zero());
 }
 
 void Engine::Impl::take(Now now, const RunNow& in) {

@@ -60,6 +60,12 @@ struct ProbeTaken {
   ProbeId id;
 };
 
+// The worker that runs this probe stood still or was late by this much: that time was lost by us, not by the target.
+struct ProbeDelayed {
+  ProbeId id;
+  Duration lost{};
+};
+
 // The host slept this long and the monotonic clock did not count it (CLOCK_BOOTTIME moved further than it did).
 struct Slept {
   Duration how_long{};
@@ -81,7 +87,7 @@ struct ClearOverlay {
 struct Stop {};
 
 using Input = std::variant<Tick, ProbeDone, PlanChanged, RunNow, Report, SetOverlay, ClearOverlay, Stop, ProbeQueued,
-                           ProbeTaken, Slept, Pressure>;
+                           ProbeTaken, ProbeDelayed, Slept, Pressure>;
 
 // ---- effects
 // ---------------------------------------------------------------------------------------------------------

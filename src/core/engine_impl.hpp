@@ -26,6 +26,7 @@ struct Engine::Impl {
     std::optional<CheckId> suppressed_by;
     bool is_explained_shared = false;
     unsigned bad_since_explained = 0;  // bad outcomes since the dependency that explained it is well again
+    bool was_unproven = false;         // as the services were last told
     bool was_discounted = false;       // the last outcome was a timeout taken back
   };
 
@@ -43,6 +44,7 @@ struct Engine::Impl {
   void take(Now now, const Stop&);
   void take(Now now, const ProbeQueued& in);
   void take(Now now, const ProbeTaken& in);
+  void take(Now now, const ProbeDelayed& in);
   void take(Now now, const Slept& in);
   void take(Now now, const Pressure& in) { (void)now, pressure_ = in.cpu; }
 

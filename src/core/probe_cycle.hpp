@@ -54,6 +54,9 @@ class ProbeCycle {
   // The cycle's outcome is in: plans the next one.
   void finish(Instant now, bool change_is_pending);
 
+  // Idle: the planned start is this one now.
+  void postpone(Instant due) { due_ = due; }
+
   // Gives up whatever runs; the caller abandons the probe. The next look comes as first looks do.
   void restart(Instant now);
 

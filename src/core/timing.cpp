@@ -16,14 +16,11 @@ Duration edge_of(const CheckPlan& c) {
   return c.edge_interval > Duration::zero() ? std::min(c.edge_interval, c.interval) : c.interval;
 }
 
-// The longest a cycle can take when every attempt times out: retries are made as far as half a timeout is left.
+// The longest a cycle can take: every attempt fails as late as it can, every wait is as long as it can be, and the last
+// retry ends with the interval.
 Duration longest_cycle(const CheckPlan& c) {
-  Duration end = c.timeout;
-  for (unsigned i = 0; i < c.retries; ++i) {
-    if (c.interval - end < c.timeout / 2) break;
-    end = std::min(end + c.retry_delay + c.timeout, c.interval);
-  }
-  return end;
+  const auto retries = static_cast<int>(c.retries);
+  return std::max(c.timeout, std::min(c.timeout + retries * (c.retry_delay + c.timeout), c.interval));
 }
 
 // One node of a rule, seen by its failing: the times at which it can have failed.
