@@ -10,10 +10,10 @@ import pytest
 from agent import Agent, wait_for
 from servers import HAProxy, HttpApp, MariaDB, Postgres, Slapd
 
-INTERVAL = 0.5
+INTERVAL = 1.0
 # From the fault to the answer: an interval until it is seen, an edge interval and two timeouts until it is believed. The
 # rest is for a machine that does other things too.
-SOON = 8.0
+SOON = 10.0
 
 
 class World:
@@ -66,8 +66,8 @@ class World:
         return {
             "listen": {"health": {"address": "127.0.0.1:0"}, "haproxy": {"address": "127.0.0.1:0"}},
             "profile": "strict",
-            "defaults": {"interval": "500ms", "timeout": "500ms", "edge_interval": "200ms", "rise": 2, "fall": 2,
-                         "max_age": "2s"},
+            "defaults": {"interval": "1s", "timeout": "1s", "edge_interval": "300ms", "rise": 2, "fall": 2,
+                         "max_age": "3s"},
             "checks": {
                 "app": {"type": "http", "url": self.app.url + "/healthz",
                         "expect": {"status": "200-299", "body": {"contains": "ok"}}},
