@@ -42,6 +42,11 @@ CheckDraft read_check(const Entry& entry, const CommonOptions& defaults, const P
   check.entry = &entry;
   check.plan.name = entry.key;
   is_good_name(entry.key, entry.mark, check.path(), cx.problems);
+  if (entry.value.is_null() && !entry.value.is_bad) {
+    cx.problems.add(entry.mark, check.path(),
+                    "says nothing; write at least a type, as in type: http, or remove the line");
+    return check;
+  }
   const Section section(cx.problems, entry.value, check.path(), "check", Section::Unknown::collected);
   if (!section.is_map()) return check;
 

@@ -70,8 +70,10 @@ std::optional<std::string> expanded(std::string_view text, const Environment& en
 }  // namespace
 
 std::optional<std::string> process_environment(const std::string& name) {
-  if (const char* value = std::getenv(name.c_str()); value != nullptr) return std::string(value);
-  if (name != "HOSTNAME") return {};
+  const bool is_hostname = name == "HOSTNAME";
+  const char* value = std::getenv(name.c_str());
+  if (value != nullptr && !(is_hostname && *value == '\0')) return std::string(value);
+  if (!is_hostname) return {};
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) return {};
   return std::string(host.data());

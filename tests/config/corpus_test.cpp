@@ -1,11 +1,15 @@
 // The corpus in tests/data/config: every file in bad/ gets exactly the lines beside it, every file in good/ none. To
 // write the lines anew after changing a message, run this program with VITALD_UPDATE_EXPECTED=1 and read the
 // difference.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <sstream>
 
 #include "base/text.hpp"
+#include "config/keys.hpp"
 #include "room.hpp"
 
 namespace vital::config {
@@ -88,6 +92,27 @@ TEST_CASE("good configs get not a word") {
   for (const fs::path& file : files) {
     INFO(file.filename().string());
     CHECK(told(room, file) == "");
+  }
+}
+
+TEST_CASE("docs/configuration.md holds the reference as the program prints it") {
+  const std::string page = read(TEST_DOCS "/configuration.md");
+  REQUIRE_FALSE(page.empty());
+  CHECK(page.ends_with("\n\n" + reference()));
+}
+
+TEST_CASE("every key the agent knows has its place in the reference, and says what it is for") {
+  const std::string all = reference();
+  for (const Key& k : all_keys()) {
+    INFO(k.section << "." << k.name);
+    CHECK(all.find(fmt::format("| `{}` | ", k.name)) != std::string::npos);
+    CHECK_FALSE(k.help.empty());
+    if (!k.section.empty()) {
+      // Each section is the value of a key.
+      const std::size_t dot = k.section.rfind('.');
+      CHECK((dot != std::string_view::npos || k.section == "check" || k.section == "service" ||
+             all.find(fmt::format("| `{}` | map", k.section)) != std::string::npos));
+    }
   }
 }
 
