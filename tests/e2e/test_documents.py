@@ -133,8 +133,8 @@ def test_every_metric_the_endpoint_page_names_exists():
     page = (ROOT / "docs/endpoint.md").read_text()
     named = {n for n in re.findall(r"`(vitald_[a-z_]+)[`{]", page)}
     assert named and not named - exposed
-    assert subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True,
-                          timeout=30).stdout == ""
+    lint = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=30)
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 
 
 def test_every_field_the_endpoint_page_names_exists():

@@ -29,11 +29,11 @@ class Searched:
     def __init__(self, canaries):
         self.canaries, self.places, self.found = canaries, 0, []
 
-    def look(self, where, data):
+    def look(self, where, data, but=()):
         self.places += 1
         data = data if isinstance(data, bytes) else str(data).encode()
         for name, text in self.canaries.items():
-            if text.encode() in data:
+            if name not in but and text.encode() in data:
                 at = data.index(text.encode())
                 self.found.append(f"{where}: {name} in ...{data[max(0, at - 80):at + 60]!r}")
 
@@ -48,7 +48,7 @@ def look_at_processes(searched, pids):
 
 
 def secret_options():
-    """type -> names of the secret options it declares."""
+    """type -> names of the secret options it declares, as they are written: password_file."""
     listed = json.loads(subprocess.run([VITALD, "modules", "--json"], capture_output=True, text=True, timeout=60,
                                        check=True).stdout)
     modules = listed["modules"] if isinstance(listed, dict) else listed
@@ -84,7 +84,7 @@ def test_no_secret_is_seen_anywhere(world):
     options = {t: names for t, names in secret_options().items() if names}
     templates = checks_for(world)
     assert set(options) <= set(templates), "a module with a secret is missing here"
-    assert options.get("postgres") == ["password"], "the modules say which options are secret"
+    assert options.get("postgres") == ["password_file"], "the modules say which options are secret"
 
     canaries, checks, files = {}, {}, {}
     for kind, names in options.items():
@@ -92,10 +92,10 @@ def test_no_secret_is_seen_anywhere(world):
         for version in ("right", "wrong"):
             check = dict(templates[kind])
             for name in names:
-                key = f"{kind}-{version}-{name}"
+                key = f"{kind}-{version}-{name.removesuffix('_file')}"
                 canaries[key] = canary(key)
                 files[key] = canaries[key]
-                check[f"{name}_file"] = f"{key}.secret"
+                check[name] = f"{key}.secret"
             checks[f"{kind}-{version}"] = check
     # Not declared as secrets, but nobody's business either.
     canaries["header"], canaries["environment"] = canary("header"), canary("environment")
@@ -138,7 +138,8 @@ def test_no_secret_is_seen_anywhere(world):
         for command in commands:
             done = subprocess.run([VITALD, command[0], "-c", agent.config_file, *command[1:]], capture_output=True, timeout=60,
                                   cwd=agent.folder, stdin=subprocess.DEVNULL)
-            searched.look(" ".join(["vitald", *command]), done.stdout + done.stderr)
+            # `explain` shows what stands in the configuration itself; who wants a header kept secret cannot write it there.
+            searched.look(" ".join(["vitald", *command]), done.stdout + done.stderr, ["header"] if command == ["explain"] else [])
         canaries["inline"] = canary("inline")
         bad = agent.folder / "bad.yaml"
         bad.write_text(f"checks:\n  a: {{type: postgres, user: app, password: {canaries['inline']}}}\n")
