@@ -112,10 +112,12 @@ std::shared_ptr<const Snapshot> snapshot(Mood mood, Now now) {
   db.last->measures = {{"lag", 0.25, "s", 1, 5}, {"connections", 17, "", NAN, NAN}};
   ServiceView& web = out->services[0];
   const auto overlay = [&](OverlayKind kind) {
-    out->overlays = {{kind, "web", "kernel update", "alice", now.wall - 60s, now.wall + 59min}};
-    web.overlay = kind;
-    web.answer = Verdict::fail;
-    web.reason = std::string(name(kind)) + ": kernel update";
+    out->overlays = {{kind, "", "kernel update", "alice", now.wall - 60s, now.wall + 59min}};
+    for (ServiceView& service : out->services) {
+      service.overlay = kind;
+      service.answer = Verdict::fail;
+      service.reason = std::string(name(kind)) + ": kernel update";
+    }
   };
   switch (mood) {
     case Mood::pending:
