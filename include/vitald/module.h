@@ -72,12 +72,7 @@ enum {
   VITAL_PHASE_EXCHANGE = 4
 };
 
-enum {
-  VITAL_LOG_DEBUG = 0,
-  VITAL_LOG_INFO = 1,
-  VITAL_LOG_WARNING = 2,
-  VITAL_LOG_ERROR = 3
-};
+enum { VITAL_LOG_DEBUG = 0, VITAL_LOG_INFO = 1, VITAL_LOG_WARNING = 2, VITAL_LOG_ERROR = 3 };
 
 /* ---- options: one table, used to validate configs, to print `vitald modules`, to make the reference ---------- */
 
@@ -192,9 +187,11 @@ struct vital_host {
   uint32_t size;
   uint32_t abi_major, abi_minor;
   /* Hands in the result of a probe. Exactly once for each probe. The result is copied before it returns.
-   * [worker] inside probe() for blocking modules, [loop] for async ones. A second or late call is counted and ignored. */
+   * [worker] inside probe() for blocking modules, [loop] for async ones. A second or late call is counted and ignored.
+   */
   void (*finish)(const vital_host* host, const vital_probe* probe, const vital_result* result);
-  /* A service by name ("vital.loop/1", "vital.resolve/1", "vital.log/1": see ext/), or NULL. Valid until destroy(). [any] */
+  /* A service by name ("vital.loop/1", "vital.resolve/1", "vital.log/1": see ext/), or NULL. Valid until destroy().
+   * [any] */
   const void* (*service)(const vital_host* host, const char* name);
 };
 

@@ -1,5 +1,6 @@
 // SavedState as a file's text and back: one header line with magic, version, length and checksum, then JSON. A torn,
-// foreign or later file is refused in one line; unknown members are ignored, missing ones take their default. Pure; any thread.
+// foreign or later file is refused in one line; unknown members are ignored, missing ones take their default. Pure; any
+// thread.
 #pragma once
 
 #include <optional>

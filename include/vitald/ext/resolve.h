@@ -12,7 +12,7 @@ extern "C" {
 
 enum {
   VITAL_RESOLVED = 0,
-  VITAL_RESOLVE_NOT_FOUND = 1, /* a server said so: the name does not exist or has no address (fail/dns) */
+  VITAL_RESOLVE_NOT_FOUND = 1,   /* a server said so: the name does not exist or has no address (fail/dns) */
   VITAL_RESOLVE_UNAVAILABLE = 2, /* no server answered usefully: our resolver's trouble (unknown/agent) */
   VITAL_RESOLVE_TIMEOUT = 3      /* no server answered in time: our resolver's trouble (unknown/agent) */
 };
@@ -30,8 +30,8 @@ typedef struct vital_query vital_query;
 
 typedef struct vital_resolve {
   uint32_t size;
-  /* Looks `name` up anew (hosts file, then DNS); a numeric address is answered too. `family` is 0, 4 or 6. `done` is called
-   * exactly once, never before this returns, unless withdrawn. */
+  /* Looks `name` up anew (hosts file, then DNS); a numeric address is answered too. `family` is 0, 4 or 6. `done` is
+   * called exactly once, never before this returns, unless withdrawn. */
   vital_query* (*resolve)(const vital_host* host, const char* name, uint32_t family, uint64_t timeout_ns,
                           void (*done)(void* user, const vital_addresses* answer), void* user);
   /* Withdraws a query whose `done` has not been called. NULL is allowed. */
