@@ -159,7 +159,7 @@ void Engine::Impl::run_due(Now now, std::uint32_t check) {
   const State from = slot.state.state();
   const bool was_flapping = slot.state.is_flapping();
   if (slot.state.advance(now)) changed(now, check, from);
-  if (was_flapping != slot.state.is_flapping()) is_loud_ = true;
+  tell_flapping(check, was_flapping);
   if (slot.cycle) {
     if (const Flight* f = slot.cycle->flight(); f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
     if (!slot.cycle->flight() && slot.cycle->wake() <= now.mono) {
@@ -269,12 +269,16 @@ void Engine::Impl::outcome(Now now, std::uint32_t check, const ProbeResult& r, I
   const bool is_change = slot.state.take(now, r, found_at);
   is_quiet_ = true;
   if (is_change) changed(now, check, from);
-  if (was_flapping != slot.state.is_flapping()) {
-    is_loud_ = true;
-    note(Note::Level::warning, slot.state.is_flapping() ? "flapping" : "flapping_over",
-         {{"check", plan_->checks[check].name}, {"history", slot.state.history()}});
-  }
+  tell_flapping(check, was_flapping);
   explain_failures();
+}
+
+void Engine::Impl::tell_flapping(std::uint32_t check, bool before) {
+  const CheckState& state = slots_[check].state;
+  if (state.is_flapping() == before) return;
+  is_loud_ = true;
+  note(Note::Level::warning, before ? "flapping_over" : "flapping",
+       {{"check", plan_->checks[check].name}, {"history", state.history()}});
 }
 
 // The shown state of a check is another one.

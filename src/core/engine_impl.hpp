@@ -61,6 +61,7 @@ struct Engine::Impl {
   void conclude(Now now, std::uint32_t check, const ProbeResult& result, Instant found_at, bool discounted);
   void outcome(Now now, std::uint32_t check, const ProbeResult& result, Instant found_at);
   void changed(Now now, std::uint32_t check, State from);
+  void tell_flapping(std::uint32_t check, bool before);
   void reckon_wake(Instant now, std::uint32_t check);
   Flight* flight_of(ProbeId id, std::uint32_t* check);
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);

@@ -148,7 +148,7 @@ TEST_CASE("a stopped agent changes no check, answers nothing it cannot prove, an
   Stage stage(all_of(checks));
   stage.run(20s);
   REQUIRE(stage.service("web").answer == Verdict::pass);
-  stage.notes.clear();
+  stage.forget_notes();
   stage.stall(1h);
   stage.starts.clear();
   stage.input(Tick{});
@@ -175,7 +175,7 @@ TEST_CASE("probes that hung while the agent was stopped prove nothing, and the n
   while (stage.flights.empty()) stage.run(100ms);
   stage.stall(10min);
   stage.target("db").refuse();
-  stage.notes.clear();
+  stage.forget_notes();
   stage.input(Tick{});
   CHECK(stage.check("db").state == State::pass);
   stage.run(1100ms);
@@ -195,7 +195,7 @@ TEST_CASE("a short stall changes nothing at all") {
 TEST_CASE("a host that slept ages its evidence and looks again, though its clock saw nothing") {
   Stage stage(all_of({a_check("db")}));
   stage.run(10s);
-  stage.notes.clear();
+  stage.forget_notes();
   stage.input(Slept{8h});
   CHECK(stage.check("db").state == State::pass);
   CHECK(stage.service("web").answer == Verdict::fail);
@@ -208,7 +208,7 @@ TEST_CASE("a wall clock that jumps changes nothing") {
   Stage stage(all_of({a_check("db")}));
   stage.run(10s);
   const std::size_t starts = stage.starts.size();
-  stage.notes.clear();
+  stage.forget_notes();
   for (const auto by : {std::chrono::milliseconds(24h), -std::chrono::milliseconds(72h)}) {
     stage.move_wall(by);
     stage.run(5s);

@@ -47,7 +47,7 @@ TEST_CASE(
   Stage stage(all_of({a_check("a")}));
   stage.run(12s);
   REQUIRE(stage.service("web").answer == Verdict::pass);
-  stage.notes.clear();
+  stage.forget_notes();
   Plan next = all_of({a_check("a"), a_check("new")});
   next.checks[0].fingerprint = 2;
   stage.reload(next);
@@ -123,7 +123,7 @@ TEST_CASE("a restart changes no answer unless the world changed") {
   const auto web = stage.service("web");
   const auto bad = stage.service("bad");
   const std::string broken = stage.check("broken").history;
-  stage.notes.clear();
+  stage.forget_notes();
   stage.restart(3s);
   CHECK(stage.notes.empty());
   CHECK(stage.service("web").answer == web.answer);
@@ -140,7 +140,7 @@ TEST_CASE("a restart changes no answer unless the world changed") {
 TEST_CASE("what is older than max_age after a restart is not answered as pass, nor has it changed") {
   Stage stage(all_of({a_check("a")}));
   stage.run(12s);
-  stage.notes.clear();
+  stage.forget_notes();
   stage.restart(10min);
   CHECK(stage.noted("check_state").empty());
   CHECK(stage.check("a").state == State::pass);

@@ -11,6 +11,7 @@
 #include <queue>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/text.hpp"
@@ -59,6 +60,7 @@ class Stage {
     const Step step = engine_->apply(now_, in);
     wake_at_ = step.wake_at;
     for (const Effect& e : step.effects) perform(e);
+    for (const ProbeId waits : std::exchange(queued_, {})) input(ProbeQueued{waits});
   }
 
   // A worker hands this result over now.
@@ -77,7 +79,11 @@ class Stage {
       if (!replies_.empty() && replies_.top().at <= now_.mono) {
         const Reply r = replies_.top();
         replies_.pop();
-        if (flights.contains(r.probe.value)) {
+        if (!flights.contains(r.probe.value)) continue;
+        if (r.is_taken) {
+          input(ProbeTaken{r.probe});
+          if (flights.contains(r.probe.value)) meet(flights.at(r.probe.value), now_.mono);
+        } else {
           answer(r.probe, r.result);
         }
         continue;
@@ -107,6 +113,9 @@ class Stage {
     engine_ = std::make_unique<Engine>(plan_, now_, saved, down);
     input(Tick{});
   }
+
+  // No worker is free for a while: probes wait in a queue and are taken when one is.
+  void fill_pool(Duration how_long) { pool_full_until_ = now_.mono + how_long; }
 
   void move_wall(std::chrono::milliseconds by) { now_.wall += by; }
 
@@ -143,7 +152,12 @@ class Stage {
   }
   std::map<std::uint64_t, StartProbe> flights;
   std::vector<AbandonProbe> abandoned;
+  void forget_notes() {
+    notes.clear();
+    noted_at.clear();
+  }
   std::vector<Note> notes;
+  std::vector<Instant> noted_at;  // as notes
   unsigned published = 0;
   bool answers_itself = true;  // false: the test answers probes with input(ProbeDone{...})
 
@@ -153,6 +167,7 @@ class Stage {
     std::uint64_t order;
     ProbeId probe;
     ProbeResult result;
+    bool is_taken = false;  // not a reply: a worker became free for this probe
     bool operator<(const Reply& other) const { return std::pair(at, order) > std::pair(other.at, other.order); }
   };
 
@@ -163,6 +178,18 @@ class Stage {
     now_.mono = when;
   }
 
+  // The target meets a probe.
+  void meet(const StartProbe& s, Instant when) {
+    const Target& t = targets_[plan_->at(s.check).name];
+    if (t.kind == Target::Kind::hang) return;
+    ProbeResult r;
+    r.verdict = t.verdict;
+    r.cause = t.cause;
+    r.text = t.text;
+    r.duration = t.takes;
+    replies_.push({when + t.takes, order_++, s.id, r, false});
+  }
+
   void perform(const Effect& e) {
     if (const auto* s = std::get_if<StartProbe>(&e)) {
       const std::string& name = plan_->at(s->check).name;
@@ -171,19 +198,19 @@ class Stage {
         if (other.check == s->check) throw std::logic_error("two probes of " + name + " at once");
       }
       flights.emplace(s->id.value, *s);
-      const Target& t = targets_[name];
-      if (!answers_itself || t.kind == Target::Kind::hang) return;
-      ProbeResult r;
-      r.verdict = t.verdict;
-      r.cause = t.cause;
-      r.text = t.text;
-      r.duration = t.takes;
-      replies_.push({now_.mono + t.takes, order_++, s->id, r});
+      if (!answers_itself) return;
+      if (now_.mono < pool_full_until_) {
+        queued_.push_back(s->id);
+        replies_.push({pool_full_until_, order_++, s->id, {}, true});
+      } else {
+        meet(*s, now_.mono);
+      }
     } else if (const auto* a = std::get_if<AbandonProbe>(&e)) {
       flights.erase(a->id.value);
       abandoned.push_back(*a);
     } else if (const auto* n = std::get_if<Note>(&e)) {
       notes.push_back(*n);
+      noted_at.push_back(now_.mono);
     } else if (std::holds_alternative<Publish>(e)) {
       ++published;
     }
@@ -195,6 +222,8 @@ class Stage {
   Instant wake_at_{};
   std::map<std::string, Target> targets_;
   std::priority_queue<Reply> replies_;
+  std::vector<ProbeId> queued_;
+  Instant pool_full_until_{};
   std::uint64_t order_ = 0;
 };
 
