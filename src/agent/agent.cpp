@@ -132,8 +132,9 @@ int Agent::run() {
   }
   front_.reset();
   pool_.reset();
-  if (performer_) save_state({});
-  if (store_) store_->finish(patience_with_disk);
+  if (store_ && performer_ && code_ == 0) save_state({});
+  const bool is_saved = !store_ || store_->finish(patience_with_disk);
+  has_strays_ = !is_saved || loader_.is_busy();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   return code_;
 }

@@ -51,6 +51,9 @@ class Agent {
   // Until it is told to stop; 0, or 1 if it had to give up.
   int run();
 
+  // After run(): a thread is still stuck on a file, and must not meet the end of main(): leave by _Exit.
+  bool has_strays() const { return has_strays_; }
+
  private:
   // -- agent.cpp: life
   Ports ports();
@@ -110,6 +113,7 @@ class Agent {
   bool is_save_due_ = false;  // something changed since
   bool is_unsaved_ = false;   // the last save failed, and that was said
   bool is_stopping_ = false;
+  bool has_strays_ = false;
   int code_ = 0;
 
   // Who waits for a reload: the one under way, and the one after it.

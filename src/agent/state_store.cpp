@@ -86,11 +86,11 @@ StateStore::~StateStore() {
   shared_->changed.notify_all();
 }
 
-void StateStore::finish(Duration patience) {
+bool StateStore::finish(Duration patience) {
   std::unique_lock lock(shared_->m);
   shared_->is_stopping = true;
   shared_->changed.notify_all();
-  shared_->changed.wait_for(lock, patience, [this] { return shared_->is_ended; });
+  return shared_->changed.wait_for(lock, patience, [this] { return shared_->is_ended; });
 }
 
 std::optional<SavedState> StateStore::load(std::string* problem) const {

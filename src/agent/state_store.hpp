@@ -31,8 +31,9 @@ class StateStore {
   // on the store's thread; a save that was overtaken by a newer one is done when that one is. [any]
   void save(SavedState state, std::function<void(const std::string& trouble)> done);
 
-  // Before the process ends: waits until everything is written, but not longer than `patience`. [control]
-  void finish(Duration patience);
+  // Before the process ends: waits until everything is written, but not longer than `patience`. False if its thread is
+  // still at it. [control]
+  bool finish(Duration patience);
 
  private:
   struct Shared;

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <system_error>
 
 #include "agent/agent.hpp"
@@ -27,6 +28,7 @@ int run(int argc, char** argv) {
   const Arguments args(usage, argc, argv);
   if (args.is_done()) return args.exit_code();
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);  // until the agent listens to it: a reload asked for too early is no reason to die
 
   const LoadOptions load = loading(args.value("config"));
   const Loaded loaded = load_config(load);
@@ -41,7 +43,9 @@ int run(int argc, char** argv) {
   Loop loop;
   try {
     Agent agent(loop, load, loaded);
-    return agent.run();
+    const int code = agent.run();
+    if (agent.has_strays()) std::_Exit(code);
+    return code;
   } catch (const FrontError& e) {
     fmt::print(stderr, "vitald: {}\n", e.what());
   } catch (const std::system_error& e) {
