@@ -124,6 +124,7 @@ bool Pool::Impl::give(Probe& probe, WorkerProcess& worker) {
   probe.place = Place::running;
   probe.worker = &worker;
   probe.given = Loop::now();
+  if (worker.lane() == Lane::blocking) probe.starved_before = worker.starved();
   ++worker.in_flight;
   worker.expect_life(true);
   look_later(probe, probe.deadline - margin(probe.deadline - probe.asked));
@@ -267,6 +268,12 @@ std::optional<std::string> Pool::Impl::our_trouble(const Probe& probe) const {
   if (const Duration waited = probe.given - probe.asked; waited > total / 4) {
     return fmt::format("no answer in the {} it had after {} of waiting for a free worker",
                        friendly_duration(total - waited), friendly_duration(waited));
+  }
+  if (worker.lane() == Lane::blocking) {
+    if (const Duration starved = worker.starved() - probe.starved_before; starved > total / 4) {
+      return fmt::format("no answer, but its worker was kept from running for {}: this machine is overloaded",
+                         friendly_duration(starved));
+    }
   }
   if (worker.lane() == Lane::async && worker.silence() > options_.grace / 8) {
     const auto culprit = worker.culprit();
@@ -414,7 +421,9 @@ void Pool::Impl::worker_ended(WorkerProcess& worker, const Ending& ending) {
   const std::unique_ptr<WorkerProcess> keep = std::move(*own);  // dies with this call
   workers_.erase(own);
   std::erase_if(held_, [&](const auto& h) { return h.second.worker == &worker; });
-  const bool never_came_up = !ending.is_ours && !ending.was_up;
+  const std::string never_up = ending.was_up || ending.is_asked_for ? std::string()
+                               : ending.is_ours                     ? "no worker: " + ending.how
+                                                : "no worker: vitald-worker " + ending.how + " before it was up";
 
   if (!ending.is_ours) {
     ++counters_.crashed;
@@ -424,7 +433,7 @@ void Pool::Impl::worker_ended(WorkerProcess& worker, const Ending& ending) {
           {"check", ending.culprit ? ending.culprit->check : ""},
           {"while", std::string(name(ending.stage))}});
   }
-  if (never_came_up) backoff_.failed("worker", "vitald-worker " + ending.how + " before it was up", now);
+  if (!never_up.empty()) backoff_.failed("worker", never_up, now);
   // Killed while it was loaded or set up: that took too long, which is no better than a crash.
   if (!ending.is_asked_for && ending.culprit) {
     const std::string reason = fmt::format("the module {} while it was {}", ending.how, early(ending.stage));
@@ -445,8 +454,8 @@ void Pool::Impl::worker_ended(WorkerProcess& worker, const Ending& ending) {
     if (probe == nullptr || probe->worker != &worker) continue;
     if (probe->place == Place::cancelling) {
       erase(*probe);
-    } else if (never_came_up) {
-      finish_unknown(*probe, "vitald-worker " + ending.how + " before it was up");
+    } else if (!never_up.empty()) {
+      finish_unknown(*probe, never_up);
     } else if (worker.lane() == Lane::blocking || ending.culprit == probe->spec) {
       finish_unknown(*probe, "the module " + ending.how +
                                  (is_early(ending.stage) ? " while it was " + early(ending.stage) : std::string()));

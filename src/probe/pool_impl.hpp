@@ -37,6 +37,7 @@ struct Pool::Impl final : WorkerOwner {
     Place place = Place::posted;
     WorkerProcess* worker = nullptr;  // while running or cancelling
     Instant given{};                  // when a worker got it
+    Duration starved_before{};        // blocking: how long that worker had been kept from running by then
     Instant look_at{};                // its entry in agenda_, if not zero
     bool was_announced = false;       // queued() was called for it
   };

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr Duration patience_to_die = 1s;
 // Loading a module from a cold disk, or setting it up, may hold the loop of an async worker that long.
 constexpr Duration patience_to_load = 10s;
+constexpr int patience_if_starved = 5;  // times the grace
 
 bool is_slow_by_nature(Stage stage) { return stage == Stage::loading || stage == Stage::creating; }
 
@@ -32,6 +33,7 @@ WorkerProcess::WorkerProcess(Loop& loop, WorkerOwner& owner, const Options& opti
   Launched launched = launch_worker(loop_, launch, [this](int status) { ended(status); });
   child_ = std::move(launched.child);
   mark_.emplace(std::move(launched.mark));
+  run_delay_.emplace(child_->pid());
   channel_.emplace(loop_, std::move(launched.socket),
                    wire::Channel::Handlers{[this](std::string_view payload) { take(payload); },
                                            [this](const std::string&) { cut_off(); }});
@@ -112,7 +114,8 @@ void WorkerProcess::take(std::string_view payload) {
   if (state_ == State::killed || state_ == State::unkillable) return;  // too late for words
   if (auto* hello = std::get_if<wire::Hello>(&*message)) {
     if (hello->version != wire::version) {
-      return broke(fmt::format("vitald-worker is {}, vitald is {}: restart vitald", hello->program, VITALD_VERSION));
+      return broke(
+          fmt::format("vitald-worker is of version {}, vitald of {}: restart vitald", hello->program, VITALD_VERSION));
     }
     if (state_ == State::starting) {
       state_ = State::up;
@@ -136,11 +139,11 @@ void WorkerProcess::take(std::string_view payload) {
 void WorkerProcess::cut_off() {
   if (!is_usable()) return;
   is_cut_off_ = true;
-  timer_.arm_at(timer_due_ = Loop::now() + options_.grace / 4);
+  timer_.arm_at(timer_due_ = Loop::now() + options_.grace);
 }
 
 void WorkerProcess::broke(const std::string& what) {
-  kill("it said nonsense: " + what);
+  kill(was_up_ ? "broke the connection of its worker" : what);
   owner_.worker_nonsense(*this, what);
 }
 
@@ -167,9 +170,13 @@ void WorkerProcess::look() {
   const bool may_take_long = in_slow_stage_since_ && now - *in_slow_stage_since_ < patience_to_load;
   if (were_we_late || !asked_at_) {
     asked_at_ = now;
+    starved_when_asked_ = starved();
     channel_->send(wire::ToWorker(wire::Ping{++pings_}));
-  } else if (silence() >= options_.grace && !may_take_long) {
-    return owner_.worker_silent(*this);
+  } else if (const Duration silent = silence(); silent >= options_.grace && !may_take_long) {
+    // Kept from running by others it is not stuck, and a new one would fare no better.
+    const bool is_starved =
+        starved() - starved_when_asked_ > silent / 2 && silent < options_.grace * patience_if_starved;
+    if (!is_starved) return owner_.worker_silent(*this);
   }
   is_watching_ = true;
   timer_.arm_at(timer_due_ = now + options_.grace / 4);

@@ -16,6 +16,7 @@
 #include "modules/mark.hpp"
 #include "modules/option.hpp"
 #include "modules/wire.hpp"
+#include "probe/run_delay.hpp"
 
 namespace vital {
 
@@ -70,6 +71,8 @@ class WorkerProcess {
 
   // Has it got probes to turn for? While it has, an async worker is asked now and then whether it does.
   void expect_life(bool is_expected);
+  // How long it was kept from running although it could, since it began.
+  Duration starved() const { return run_delay_->total(); }
   // How long nothing has been heard although something was asked for.
   Duration silence() const;
 
@@ -114,6 +117,7 @@ class WorkerProcess {
   std::optional<wire::Channel> channel_;
   std::optional<MarkPage> mark_;
   std::unique_ptr<Child> child_;
+  std::optional<RunDelay> run_delay_;
   std::unordered_map<const CheckSpec*, Known> instances_;
   std::unordered_map<std::uint32_t, const CheckSpec*> by_number_;
   std::set<std::string> paths_;
@@ -126,6 +130,7 @@ class WorkerProcess {
   bool is_cut_off_ = false;   // its socket is closed; its end should be near
   std::uint64_t pings_ = 0;
   std::optional<Instant> asked_at_;  // something is asked that must be answered at once
+  Duration starved_when_asked_{};
   Instant heard_at_{};
   std::optional<Instant> in_slow_stage_since_;
 };

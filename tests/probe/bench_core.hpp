@@ -44,6 +44,9 @@ inline std::shared_ptr<const CheckSpec> async(const std::string& how, const std:
                                               const std::string& busy = "3600000000000") {
   return make_spec(check, "async_misbehaves", Lane::async, {{"how", how}, {"after", after}, {"busy", busy}});
 }
+inline std::shared_ptr<const CheckSpec> hanging(const std::string& check) {
+  return make_spec(check, "misbehaves", Lane::blocking, {{"how", "sleep"}, {"time", "3600000000000"}});
+}
 inline std::shared_ptr<const CheckSpec> answers(const std::string& check = "good") {
   return make_spec(check, "answers", Lane::blocking, {{"want", "42"}});
 }

@@ -30,9 +30,9 @@
 #include "core/result.hpp"
 #include "loop/loop.hpp"
 #include "modules/mark.hpp"
+#include "probe/run_delay.hpp"
 #include "probe/worker/instance.hpp"
 #include "probe/worker/module_file.hpp"
-#include "probe/worker/run_delay.hpp"
 
 namespace vital::worker {
 
