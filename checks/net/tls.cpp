@@ -140,6 +140,8 @@ int report_index() {
   return index;
 }
 
+constexpr size_t max_errors = 8;
+
 // Called for each finding; says "go on" so that all reasons are known, and remembers them: the verdict is ours.
 int listen(int is_ok, X509_STORE_CTX* context) {
   if (is_ok == 1) return 1;
@@ -147,16 +149,17 @@ int listen(int is_ok, X509_STORE_CTX* context) {
   const int error = X509_STORE_CTX_get_error(context);
   if (report->errors.empty()) report->is_chain_error = X509_STORE_CTX_get_error_depth(context) > 0;
   if (std::find(report->errors.begin(), report->errors.end(), error) == report->errors.end() &&
-      report->errors.size() < 8) {
+      report->errors.size() < max_errors) {
     report->errors.push_back(error);
   }
   return 1;
 }
 
 // Replaces OpenSSL's call of X509_verify_cert(), to see the peer's certificate whatever becomes of it.
-int verify_and_record(X509_STORE_CTX* context, void* user, bool is_strict) {
+int verify_and_record(X509_STORE_CTX* context, void* user, bool is_strict) noexcept {
   auto* report = static_cast<TlsReport*>(user);
   *report = TlsReport{};
+  report->errors.reserve(max_errors);  // listen() is called through C and must not throw
   if (X509* leaf = X509_STORE_CTX_get0_cert(context)) {
     report->is_seen = true;
     report->not_after = time_of(X509_get0_notAfter(leaf));

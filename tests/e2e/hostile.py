@@ -360,6 +360,11 @@ class Certificates:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def is_sanitized(program):
+    """Whether a program was built with AddressSanitizer."""
+    return b"__asan_init" in pathlib.Path(program).read_bytes()
+
+
 # ---- HTTP ------------------------------------------------------------------------------------------------------------
 
 def http_answer(status=200, body=b"", headers=(), reason="Whatever"):

@@ -11,6 +11,7 @@ import pytest
 import hostile
 from agent import Agent
 from hostile import Certificates, Deaf, Peer, Refuser
+from worker import WORKER
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -102,7 +103,7 @@ def test_all_of_them_at_once_are_told_apart_by_one_worker(neighbourhood):
             assert check["duration_ms"] <= (TIMEOUT + 0.2) * 1000, (name, check)
             assert "s3cret" not in str(check)
         assert agent.descendants() == [worker], "nothing was killed, nothing was started"
-        assert memory[-1] - memory[3] <= 1024, memory
+        assert memory[-1] - memory[3] <= 1024 or hostile.is_sanitized(WORKER), memory
         assert not [e for e in agent.events("check_state") if e["check"].startswith("well") and e["to"] != "pass"]
         assert "s3cret" not in agent.log()
 

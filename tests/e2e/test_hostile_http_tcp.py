@@ -247,7 +247,7 @@ def rounds(kind, options, count, timeout):
     """Many probes in one worker: the verdicts it had, and how descriptors and memory (KiB) went."""
     argv = [str(WORKER), "--probe", str(BUILD / "checks" / f"{kind}.so"), "--timeout", timeout, "--repeat", str(count),
             *arguments(options)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
     found = re.search(r"descriptors (\d+) -> (\d+), resident (\d+) -> (\d+) KiB", done.stdout)
     assert found, done.stdout + done.stderr
     assert f"{count} probes" in done.stdout
@@ -255,7 +255,7 @@ def rounds(kind, options, count, timeout):
     return said, *map(int, found.groups())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates):
     count = 1000
     plain = {**{name: row[0] for name, row in WORDLESS.items()}, **hostile.http_misbehaviours(),
@@ -289,4 +289,5 @@ def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates
     for name, (said, fds_before, fds_after, kib_before, kib_after) in results.items():
         assert len(said) == 1, (name, said)
         assert fds_after <= fds_before, (name, fds_before, fds_after)
-        assert kib_after - kib_before <= 1024, (name, kib_before, kib_after)
+        # A sanitizer keeps what is freed, to catch who still uses it.
+        assert kib_after - kib_before <= 1024 or hostile.is_sanitized(WORKER), (name, kib_before, kib_after)
