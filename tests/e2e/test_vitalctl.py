@@ -10,16 +10,16 @@ import time
 
 import pytest
 
-from agent import VITALCTL, Agent, free_port
+from agent import VITALCTL, Agent, Listener, free_port
 
 QUICK = {"interval": "300ms", "timeout": "200ms", "retries": 0, "rise": 1, "fall": 1}
 
 
 @pytest.fixture(scope="module")
 def agent():
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as up:
+    with Listener() as up:
         config = {"node": {"name": "web-1"},
-                  "checks": {"app": {"type": "tcp", "address": "127.0.0.1:%d" % up.getsockname()[1], **QUICK},
+                  "checks": {"app": {"type": "tcp", "address": up.address, **QUICK},
                              "db": {"type": "tcp", "address": f"127.0.0.1:{free_port()}", **QUICK}},
                   "services": {"web": ["app"], "api": ["app", "db"]}}
         with Agent(config) as running:
