@@ -180,6 +180,12 @@ def accepts(host, port):
         return False
 
 
+def listens(port):
+    """Whether a TCP socket of IPv4 listens on this port, as the kernel tells it."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
 class Server:
     """What all servers here share. A subclass says how it is prepared (once), started, and when it is ready."""
 
@@ -646,7 +652,8 @@ description: alive
                 f"{self.uri} {self.uri_tls} {self.uri_unix}"]
 
     def is_ready(self):
-        return "slapd starting" in self.log_since(self._log_start)
+        # It says that it starts before it listens; asking the kernel leaves no connection in its log.
+        return "slapd starting" in self.log_since(self._log_start) and listens(self.port)
 
     def modify(self, ldif):
         """Changes entries as the administrator (ldapmodify)."""
