@@ -18,11 +18,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration longest_sleep = 1s;     // the engine wants to be woken at least this often
-constexpr Duration believed_for = 3s;      // past this without a step, the front answers for itself
-constexpr Duration small_lateness = 10ms;  // a loop this late is on time
-constexpr Duration hiccup = 50ms;          // a loop later than this has a backlog to spread
-constexpr Duration stall = 1s;             // a loop later than this was not running at all
+constexpr Duration longest_sleep = 1s;    // the engine wants to be woken at least this often
+constexpr Duration believed_for = 3s;     // past this without a step, the front answers for itself
+constexpr Duration worth_telling = 10ms;  // of our own delay, in a note
+constexpr Duration hiccup = 50ms;         // a loop later than this was busy elsewhere: probes in flight lost that time
+constexpr Duration stall = 1s;            // a loop later than this was not running at all
 constexpr std::size_t answered_kept = 4096;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
@@ -51,8 +51,8 @@ Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const
   const Instant first = plan.is_passive
                             ? now.mono + plan.start_delay
                             : schedule::first_look(stable_hash(plan.name), now.mono, plan.interval) + plan.start_delay;
-  Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false, false};
-  if (!plan.is_passive && !only_reports_) slot.cycle.emplace(plan, first);
+  Slot slot{CheckState(plan, now, first), {}, {}, false, 0, false, false, false};
+  if (!plan.is_passive && !only_reports_) slot.cycle.emplace(plan, stable_hash(plan_->node), first);
   return slot;
 }
 
@@ -89,14 +89,15 @@ Step Engine::Impl::apply(Now now, const Input& input) {
 // ---- being late ----------------------------------------------------------------------------------------------------
 
 void Engine::Impl::notice_lateness(Now now) {
-  if (only_reports_ || !promised_ || now.mono - *promised_ <= small_lateness) return;
+  if (only_reports_ || !promised_) return;
   const Duration late = now.mono - *promised_;
+  if (late <= hiccup) return;
   for (Slot& slot : slots_) {
     if (Flight* f = slot.cycle ? slot.cycle->flight() : nullptr) f->lost += std::min(late, now.mono - f->started);
   }
   if (late > stall) {
     resume_after_stall(now, late);
-  } else if (late > hiccup) {
+  } else {
     // What came due meanwhile comes as far apart as it was planned, not all at once.
     for (std::uint32_t i = 0; i < slots_.size(); ++i) {
       Slot& slot = slots_[i];
@@ -123,11 +124,17 @@ void Engine::Impl::resume_after_stall(Now now, Duration late) {
     }
     if (slot.cycle->wake() <= now.mono) {
       counters_.skipped_cycles += schedule::missed(slot.cycle->due(), now.mono, plan_->checks[i].interval);
-      slot.cycle->restart(now.mono);
+      look_anew(now, slot);
     }
     reckon_wake(now.mono, i);
   }
   services_dirty_ = true;
+}
+
+// Whatever its cycle was at is given up; the next look comes as first looks do.
+void Engine::Impl::look_anew(Now now, Slot& slot) {
+  slot.cycle->restart(now.mono);
+  slot.is_suspect = false;
 }
 
 void Engine::Impl::take(Now now, const Slept& in) {
@@ -139,7 +146,7 @@ void Engine::Impl::take(Now now, const Slept& in) {
     slot.state.hold_from(now.mono);
     if (slot.cycle) {
       drop_flight(i, true);
-      slot.cycle->restart(now.mono);
+      look_anew(now, slot);
     }
     reckon_wake(now.mono, i);
   }
@@ -256,7 +263,12 @@ void Engine::Impl::conclude(Now now, std::uint32_t check, const ProbeResult& r, 
   }
   slot.was_discounted = discounted;
   effects_.emplace_back(ProbeEnded{CheckId(check), r});
-  if (slot.cycle->retries_after(now.mono, r, discounted)) return;
+  if (slot.cycle->retries_after(now.mono, r, discounted)) {
+    slot.is_suspect = r.verdict == Verdict::fail;
+    if (slot.is_suspect) explain_failures();
+    return;
+  }
+  slot.is_suspect = false;
   outcome(now, check, r, found_at);
   slot.cycle->finish(now.mono, slot.state.is_pending_change());
 }
@@ -271,6 +283,18 @@ void Engine::Impl::outcome(Now now, std::uint32_t check, const ProbeResult& r, I
   if (is_change) changed(now, check, from);
   tell_flapping(check, was_flapping);
   explain_failures();
+  if (r.verdict == Verdict::fail && from != State::fail) look_at_dependencies(now, check);
+}
+
+// A check begins to fail: whether one of its dependencies explains it should be known before it falls, or a slower
+// check of a shared database would learn too late that the trouble is everybody's.
+void Engine::Impl::look_at_dependencies(Now now, std::uint32_t check) {
+  for (const CheckId dep : plan_->checks[check].depends_on) {
+    Slot& slot = slots_[dep.value];
+    if (!slot.cycle || !slot.cycle->may_look_early(now.mono)) continue;
+    launch(dep.value, slot.cycle->begin_unplanned(now.mono, ProbeId(next_probe_++)));
+    reckon_wake(now.mono, dep.value);
+  }
 }
 
 void Engine::Impl::tell_flapping(std::uint32_t check, bool before) {
@@ -295,7 +319,7 @@ void Engine::Impl::changed(Now now, std::uint32_t check, State from) {
   fields.emplace_back("history", view.history);
   if (view.last) {
     fields.emplace_back("duration_ms", std::to_string(milliseconds(view.last->duration)));
-    if (const Duration lost = evidence::lost(view.last->evidence); lost > small_lateness) {
+    if (const Duration lost = evidence::lost(view.last->evidence); lost > worth_telling) {
       fields.emplace_back("lost_ms", std::to_string(milliseconds(lost)));
     }
   }
@@ -401,7 +425,7 @@ void Engine::Impl::take(Now now, const PlanChanged& in) {
     slot.state.replan(c, is_same);
     if (slot.cycle) {
       slot.cycle->replan(c);
-      if (!is_same) slot.cycle->restart(now.mono);
+      if (!is_same) look_anew(now, slot);
     }
     (is_same ? kept : replanned) += 1;
     slots.push_back(std::move(slot));

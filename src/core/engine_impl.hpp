@@ -26,6 +26,7 @@ struct Engine::Impl {
     std::optional<CheckId> suppressed_by;
     bool is_explained_shared = false;
     unsigned bad_since_explained = 0;  // bad outcomes since the dependency that explained it is well again
+    bool is_suspect = false;           // an attempt of the cycle that runs has failed
     bool was_unproven = false;         // as the services were last told
     bool was_discounted = false;       // the last outcome was a timeout taken back
   };
@@ -53,6 +54,7 @@ struct Engine::Impl {
   Slot make_slot(const CheckPlan& plan, Now now) const;
   void notice_lateness(Now now);
   void resume_after_stall(Now now, Duration late);
+  static void look_anew(Now now, Slot& slot);
   void run_due(Now now);
   void run_due(Now now, std::uint32_t check);
   void launch(std::uint32_t check, const Flight& flight);
@@ -61,6 +63,7 @@ struct Engine::Impl {
   void conclude(Now now, std::uint32_t check, const ProbeResult& result, Instant found_at, bool discounted);
   void outcome(Now now, std::uint32_t check, const ProbeResult& result, Instant found_at);
   void changed(Now now, std::uint32_t check, State from);
+  void look_at_dependencies(Now now, std::uint32_t check);
   void tell_flapping(std::uint32_t check, bool before);
   void reckon_wake(Instant now, std::uint32_t check);
   Flight* flight_of(ProbeId id, std::uint32_t* check);

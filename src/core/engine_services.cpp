@@ -25,7 +25,7 @@ void Engine::Impl::explain_failures() {
   const auto is_bad = [&](std::uint32_t i) {
     const CheckState& s = slots_[i].state;
     return plan_->checks[i].mode != Mode::shadow &&
-           (s.state() == State::fail || (s.last() && s.last()->verdict == Verdict::fail));
+           (s.state() == State::fail || slots_[i].is_suspect || (s.last() && s.last()->verdict == Verdict::fail));
   };
   const auto root_of = [&](std::uint32_t i) {
     for (unsigned depth = 0; depth < deepest_dependency; ++depth) {

@@ -56,7 +56,7 @@ ProbeResult deadline_result(Duration allowed, Duration late_by, Duration lost_in
   }
   r.verdict = Verdict::fail;
   r.cause = Cause::timeout;
-  r.text = "no answer in " + format_duration(allowed);
+  r.text = "no answer in " + friendly_duration(allowed);
   return r;
 }
 

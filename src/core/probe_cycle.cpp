@@ -8,7 +8,8 @@
 
 namespace vital {
 
-ProbeCycle::ProbeCycle(const CheckPlan& plan, Instant first_due) : due_(first_due), planned_(first_due) {
+ProbeCycle::ProbeCycle(const CheckPlan& plan, std::uint64_t seed, Instant first_due)
+    : seed_(seed), due_(first_due), planned_(first_due) {
   replan(plan);
 }
 
@@ -26,9 +27,11 @@ Instant ProbeCycle::wake() const {
   return retry_at_ ? *retry_at_ : due_;
 }
 
-Duration ProbeCycle::nearest() const {
-  return edge_interval_ > Duration::zero() ? std::min(edge_interval_, interval_ / 2) : interval_ / 2;
+Duration ProbeCycle::edge() const {
+  return edge_interval_ > Duration::zero() ? std::min(edge_interval_, interval_) : interval_;
 }
+
+Duration ProbeCycle::nearest() const { return std::min(edge(), interval_ / 2); }
 
 Flight ProbeCycle::start(Instant now, ProbeId id) {
   Flight f;
@@ -46,6 +49,7 @@ Flight ProbeCycle::begin(Instant now, ProbeId id, std::uint64_t* skipped) {
   // A planned time long gone is clamped to now: what was missed is not made up for.
   planned_ = now - due_ > nearest() / 4 ? now : due_;
   is_unplanned_ = false;
+  begun_ = now;
   cycle_end_ = planned_ + interval_;
   attempt_ = 0;
   ++cycle_;
@@ -54,6 +58,7 @@ Flight ProbeCycle::begin(Instant now, ProbeId id, std::uint64_t* skipped) {
 
 Flight ProbeCycle::begin_unplanned(Instant now, ProbeId id) {
   is_unplanned_ = true;
+  begun_ = now;
   cycle_end_ = now + interval_;
   attempt_ = 0;
   ++cycle_;
@@ -73,7 +78,7 @@ bool ProbeCycle::retries_after(Instant now, const ProbeResult& r, bool discounte
   // are short of breath ourselves more work is no help.
   const bool is_worth_it = failed && !discounted && r.cause != Cause::auth && r.cause != Cause::config;
   if (!is_worth_it || attempt_ >= retries_) return false;
-  const Instant at = now + schedule::full_jitter(hash_, cycle_, attempt_ + 1, retry_delay_);
+  const Instant at = now + schedule::full_jitter(hash_ ^ seed_, cycle_, attempt_ + 1, retry_delay_);
   if (at + timeout_ / 2 > cycle_end_) return false;
   retry_at_ = at;
   return true;
@@ -84,9 +89,8 @@ void ProbeCycle::finish(Instant now, bool change_is_pending) {
   retry_at_.reset();
   if (is_unplanned_) {
     // The planned look stays, unless the news calls for an earlier one or this one was only just before it.
-    const Instant started = cycle_end_ - interval_;
-    if (change_is_pending && edge_interval_ > Duration::zero()) due_ = std::min(due_, started + edge_interval_);
-    due_ = std::max({due_, now, started + nearest()});
+    if (change_is_pending) due_ = std::min(due_, begun_ + edge());
+    due_ = std::max({due_, now, begun_ + edge()});
     return;
   }
   due_ = std::max(now, schedule::next_planned(hash_, planned_, interval_, edge_interval_, change_is_pending));

@@ -30,7 +30,8 @@ struct Flight {
 
 class ProbeCycle {
  public:
-  ProbeCycle(const CheckPlan& plan, Instant first_due);
+  // `seed` is the node's own, so that two nodes with the same config do not retry in step.
+  ProbeCycle(const CheckPlan& plan, std::uint64_t seed, Instant first_due);
 
   void replan(const CheckPlan& plan);
 
@@ -44,8 +45,10 @@ class ProbeCycle {
 
   // Idle and due: begins a cycle. Counts planned starts that passed unused into `skipped`.
   Flight begin(Instant now, ProbeId id, std::uint64_t* skipped);
-  // An operator's wish: begins a cycle now, which leaves the planned ones where they are.
+  // A wish from outside: begins a cycle now, which leaves the planned ones where they are.
   Flight begin_unplanned(Instant now, ProbeId id);
+  // Whether a look now would be no nearer to the last one than the plan allows while a change is pending.
+  bool may_look_early(Instant now) const { return is_idle() && now >= begun_ + edge(); }
   // The wait before a retry is over.
   Flight begin_retry(Instant now, ProbeId id);
 
@@ -62,14 +65,16 @@ class ProbeCycle {
 
  private:
   Flight start(Instant now, ProbeId id);
+  Duration edge() const;
   Duration nearest() const;  // two planned starts are never nearer than this
 
-  std::uint64_t hash_ = 0;
+  std::uint64_t hash_ = 0, seed_ = 0;
   Duration interval_{}, timeout_{}, retry_delay_{}, edge_interval_{};
   unsigned retries_ = 0;
 
   Instant due_{};        // planned start of the next cycle
   Instant planned_{};    // planned start of the one that runs, or ran last
+  Instant begun_{};      // the start of the last cycle, planned or not
   Instant cycle_end_{};  // retries end by then
   std::uint64_t cycle_ = 0;
   std::uint32_t attempt_ = 0;

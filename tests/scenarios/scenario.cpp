@@ -508,7 +508,9 @@ class Player {
   }
 
   // expect no change since 10s: no check and no service changed. expect no change of db since 10s: this one did not.
+  // expect no answer fail of web since 20s: it never said so.
   void expect_no(Words& w) {
+    if (w.eat("answer")) return expect_no_answer(w);
     w.need("change");
     const std::string of = w.eat("of") ? w.next() : "";
     w.need("since");
@@ -520,6 +522,22 @@ class Player {
         throw Wrong("expected no change, but at " + friendly_duration(stage_->noted_at[i] - begun_) + " " + n.event +
                     " " + n.fields[0].second + " " + Stage::field(n, "from") + " to " + Stage::field(n, "to") + ": " +
                     Stage::field(n, "reason"));
+      }
+    }
+  }
+
+  void expect_no_answer(Words& w) {
+    const std::string answer = w.next();
+    w.need("of");
+    const std::string of = w.next();
+    w.need("since");
+    const Instant since = begun_ + w.duration();
+    for (std::size_t i = 0; i < stage_->notes.size(); ++i) {
+      const Note& n = stage_->notes[i];
+      if (n.event != "service_state" || n.fields[0].second != of || stage_->noted_at[i] < since) continue;
+      if (Stage::field(n, "answer") == answer) {
+        throw Wrong("expected no answer " + answer + ", but at " + friendly_duration(stage_->noted_at[i] - begun_) +
+                    " it was: " + Stage::field(n, "reason"));
       }
     }
   }
