@@ -1,145 +1,158 @@
-// The JSON documents; see documents.hpp. Outside text may hold bytes that are not UTF-8: they become U+FFFD.
+// The JSON documents; see documents.hpp.
 #include "publish/documents.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
+#include "publish/json_text.hpp"
 
 namespace vital {
 namespace {
 
-using Json = nlohmann::ordered_json;
+// A health answer is for balancers, which read a kilobyte of it, some ten; all checks stand in the API.
+constexpr std::size_t most_checks_in_health = 64;
 
-std::string text_of(const Json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
-// Milliseconds with three decimals, as a number.
+// Milliseconds with three decimals.
 double ms(Duration d) { return std::round(seconds(d) * 1e6) / 1e3; }
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 // A time that never was is null, not 1970.
-Json time_or_null(WallTime t) { return t == WallTime{} ? Json(nullptr) : Json(format_wall(t)); }
-Json ms_since(const std::optional<Instant>& then, Instant now) {
-  return then ? Json(milliseconds(std::max(Duration{}, now - *then))) : Json(nullptr);
+std::optional<std::string> time_or_null(WallTime t) {
+  if (t == WallTime{}) return {};
+  return format_wall(t);
 }
-Json object_of(const std::map<std::string, std::string>& entries) {
-  Json out = Json::object();
-  for (const auto& [key, value] : entries) out[key] = value;
-  return out;
-}
-
-std::string_view name_of(Scope scope) { return scope == Scope::shared ? "shared" : "local"; }
-std::string_view name_of(Mode mode) { return mode == Mode::shadow ? "shadow" : "active"; }
-
-Json measure_json(const Measure& m) {
-  return {{"name", m.name},
-          {"value", number_or_null(m.value)},
-          {"unit", m.unit},
-          {"warn", number_or_null(m.warn)},
-          {"fail", number_or_null(m.fail)}};
+std::optional<long long> ms_since(const std::optional<Instant>& then, Instant now) {
+  if (!then) return {};
+  return milliseconds(std::max(Duration{}, now - *then));
 }
 
-Json names_json(const Plan& plan, const std::vector<CheckId>& ids) {
-  Json out = Json::array();
-  for (const CheckId id : ids) out.push_back(plan.at(id).name);
-  return out;
+void write_map(JsonText& out, std::string_view key, const std::map<std::string, std::string>& entries) {
+  out.begin_object(key);
+  for (const auto& [name, value] : entries) out.field(name, value);
+  out.end_object();
 }
 
-Json check_json(const View& view, CheckId id, Now now) {
-  const Snapshot& snapshot = *view.snapshot;
-  const CheckPlan& plan = snapshot.plan->at(id);
-  const CheckView& check = snapshot.at(id);
-  const ProbeResult* last = check.last ? &*check.last : nullptr;
-  Json phases = Json::object();
-  Json measures = Json::array();
-  Json facts = Json::object();
-  if (last != nullptr) {
-    for (const auto& [phase, took] : last->phases) phases[std::string(name(phase))] = ms(took);
-    for (const Measure& m : last->measures) measures.push_back(measure_json(m));
-    for (const auto& [key, value] : last->facts) facts[key] = value;
-  }
-  Json pending = nullptr;
+void write_names(JsonText& out, std::string_view key, const Plan& plan, const std::vector<CheckId>& ids) {
+  out.begin_array(key);
+  for (const CheckId id : ids) out.value(plan.at(id).name);
+  out.end_array();
+}
+
+void write_measure(JsonText& out, const Measure& m) {
+  out.begin_object();
+  out.field("name", m.name);
+  out.field("value", m.value);
+  out.field("unit", m.unit);
+  out.field("warn", m.warn);
+  out.field("fail", m.fail);
+  out.end_object();
+}
+
+void write_result(JsonText& out, const CheckView& check, Instant now) {
+  static const ProbeResult none;
+  const ProbeResult& last = check.last ? *check.last : none;
+  const auto if_any = [&](auto value) { return check.last ? std::optional(value) : std::nullopt; };
+  out.field("verdict", if_any(name(last.verdict)));
+  out.field("cause", if_any(name(last.cause)));
+  out.field("output", last.text);
+  out.field("since", time_or_null(check.since));
+  out.field("age_ms", ms_since(check.last_at, now));
+  out.field("duration_ms", if_any(ms(last.duration)));
+  out.begin_object("phases");
+  for (const auto& [phase, took] : last.phases) out.field(name(phase), ms(took));
+  out.end_object();
+  out.begin_array("measures");
+  for (const Measure& m : last.measures) write_measure(out, m);
+  out.end_array();
+  out.begin_object("facts");
+  for (const auto& [key, value] : last.facts) out.field(key, value);
+  out.end_object();
+}
+
+void write_check(JsonText& out, const View& view, CheckId id, Now now) {
+  const Plan& all = *view.snapshot->plan;
+  const CheckPlan& plan = all.at(id);
+  const CheckView& check = view.snapshot->at(id);
+  out.begin_object();
+  out.field("name", plan.name);
+  out.field("type", plan.type);
+  out.field("state", name(check.state));
+  write_result(out, check, now.mono);
+  out.field("streak", check.streak);
+  out.field("history", check.history);
   if (check.pending_change) {
-    const PendingChange& p = *check.pending_change;
-    pending = {{"to", name(p.to)}, {"seen", p.seen}, {"needed", p.needed}};
+    out.begin_object("pending_change");
+    out.field("to", name(check.pending_change->to));
+    out.field("seen", check.pending_change->seen);
+    out.field("needed", check.pending_change->needed);
+    out.end_object();
+  } else {
+    out.field("pending_change", nullptr);
   }
-  Json next = nullptr;
+  std::optional<std::string_view> explained;
+  if (check.suppressed_by) explained = all.at(*check.suppressed_by).name;
+  out.field("suppressed_by", explained);
+  std::optional<long long> next;
   if (check.next_due) next = milliseconds(std::max(Duration{}, *check.next_due - now.mono));
-  return {{"name", plan.name},
-          {"type", plan.type},
-          {"state", name(check.state)},
-          {"verdict", last != nullptr ? Json(name(last->verdict)) : Json(nullptr)},
-          {"cause", last != nullptr ? Json(name(last->cause)) : Json(nullptr)},
-          {"output", last != nullptr ? last->text : ""},
-          {"since", time_or_null(check.since)},
-          {"age_ms", ms_since(check.last_at, now.mono)},
-          {"duration_ms", last != nullptr ? Json(ms(last->duration)) : Json(nullptr)},
-          {"phases", phases},
-          {"measures", measures},
-          {"facts", facts},
-          {"streak", check.streak},
-          {"history", check.history},
-          {"pending_change", pending},
-          {"suppressed_by", check.suppressed_by ? Json(snapshot.plan->at(*check.suppressed_by).name) : Json(nullptr)},
-          {"next_probe_ms", next},
-          {"last_result", time_or_null(check.last_wall)},
-          {"evidence_age_ms", ms_since(check.evidence_at, now.mono)},
-          {"running_ms", ms_since(check.running_since, now.mono)},
-          {"is_flapping", check.is_flapping},
-          {"is_critical", plan.is_critical},
-          {"scope", name_of(plan.scope)},
-          {"mode", name_of(plan.mode)},
-          {"depends_on", names_json(*snapshot.plan, plan.depends_on)},
-          {"interval_ms", milliseconds(plan.interval)},
-          {"timeout_ms", milliseconds(plan.timeout)},
-          {"description", plan.description},
-          {"labels", object_of(plan.labels)}};
+  out.field("next_probe_ms", next);
+  out.field("last_result", time_or_null(check.last_wall));
+  out.field("evidence_age_ms", ms_since(check.evidence_at, now.mono));
+  out.field("running_ms", ms_since(check.running_since, now.mono));
+  out.field("is_flapping", check.is_flapping);
+  out.field("is_critical", plan.is_critical);
+  out.field("scope", plan.scope == Scope::shared ? "shared" : "local");
+  out.field("mode", plan.mode == Mode::shadow ? "shadow" : "active");
+  write_names(out, "depends_on", all, plan.depends_on);
+  out.field("interval_ms", milliseconds(plan.interval));
+  out.field("timeout_ms", milliseconds(plan.timeout));
+  out.field("description", plan.description);
+  write_map(out, "labels", plan.labels);
+  out.end_object();
 }
 
-Json service_json(const View& view, const ServiceView& service, const Answer& answer, Now now, bool is_stalled) {
-  Json out = {{"state", name(service.state)},
-              {"answer", is_stalled ? name(Verdict::fail) : name(service.answer)},
-              {"code", is_stalled ? 503 : answer.code},
-              {"overlay", name(service.overlay)},
-              {"since", time_or_null(service.since)},
-              {"reason", is_stalled ? "the agent's loop stalled" : service.reason},
-              {"causes", names_json(*view.snapshot->plan, service.causes)},
-              {"weight", is_stalled || service.answer == Verdict::fail ? 0 : service.weight},
-              {"evidence_age_ms", ms_since(service.oldest_evidence, now.mono)},
-              {"is_withheld", service.is_withheld}};
-  return out;
+void write_service_fields(JsonText& out, const View& view, const ServiceView& service, const Answer& answer, Now now,
+                          bool is_stalled) {
+  const bool is_failing = is_stalled || service.answer == Verdict::fail;
+  out.field("state", name(service.state));
+  out.field("answer", name(is_stalled ? Verdict::fail : service.answer));
+  out.field("code", is_stalled ? 503 : answer.code);
+  out.field("overlay", name(service.overlay));
+  out.field("since", time_or_null(service.since));
+  out.field("reason", is_stalled ? "the agent's loop stalled" : std::string_view(service.reason));
+  write_names(out, "causes", *view.snapshot->plan, service.causes);
+  out.field("weight", is_failing ? 0 : service.weight);
+  out.field("evidence_age_ms", ms_since(service.oldest_evidence, now.mono));
+  out.field("is_withheld", service.is_withheld);
 }
 
-Json named_service_json(const View& view, ServiceId id, Now now, bool is_stalled) {
+void write_service(JsonText& out, const View& view, ServiceId id, Now now, bool is_stalled) {
   const Plan& plan = *view.snapshot->plan;
-  Json out = {{"name", plan.at(id).name}};
-  out.update(service_json(view, view.snapshot->at(id), view.services.at(id.value), now, is_stalled));
-  out["checks"] = names_json(plan, checks_behind(plan, id));
-  out["description"] = plan.at(id).description;
-  return out;
+  out.begin_object();
+  out.field("name", plan.at(id).name);
+  write_service_fields(out, view, view.snapshot->at(id), view.services.at(id.value), now, is_stalled);
+  write_names(out, "checks", plan, checks_behind(plan, id));
+  out.field("description", plan.at(id).description);
+  out.end_object();
 }
 
-Json services_json(const View& view, Now now, bool is_stalled) {
-  Json out = Json::array();
-  for (std::uint32_t i = 0; i < view.services.size(); ++i) {
-    out.push_back(named_service_json(view, ServiceId(i), now, is_stalled));
-  }
-  return out;
+void write_services(JsonText& out, const View& view, Now now, bool is_stalled) {
+  out.begin_array("services");
+  for (std::uint32_t i = 0; i < view.services.size(); ++i) write_service(out, view, ServiceId(i), now, is_stalled);
+  out.end_array();
 }
 
-Json overlay_json(const Overlay& o) {
-  return {{"kind", name(o.kind)},
-          {"service", o.service.empty() ? Json(nullptr) : Json(o.service)},
-          {"reason", o.reason},
-          {"owner", o.owner},
-          {"since", time_or_null(o.since)},
-          {"until", o.until ? Json(format_wall(*o.until)) : Json(nullptr)}};
+void write_overlay(JsonText& out, const Overlay& o) {
+  out.begin_object();
+  out.field("kind", name(o.kind));
+  out.field("service", o.service.empty() ? std::nullopt : std::optional(o.service));
+  out.field("reason", o.reason);
+  out.field("owner", o.owner);
+  out.field("since", time_or_null(o.since));
+  out.field("until", o.until ? std::optional(format_wall(*o.until)) : std::nullopt);
+  out.end_object();
 }
 
 std::string_view component_type(std::string_view type) {
@@ -166,107 +179,163 @@ std::string_view draft_status(State state) {
   return "fail";
 }
 
-// The entries of one check: its response time, then each thing it measured.
-void add_check(Json& checks, const Snapshot& snapshot, CheckId id) {
+void write_observation(JsonText& out, const CheckPlan& plan, const CheckView& check, std::string_view what,
+                       double value, std::string_view unit) {
+  out.begin_array(plan.name + ":" + std::string(what));
+  out.begin_object();
+  out.field("componentId", plan.name);
+  out.field("componentType", component_type(plan.type));
+  out.field("observedValue", value);
+  out.field("observedUnit", unit);
+  out.field("status", draft_status(check.state));
+  out.field("state", name(check.state));
+  if (check.last) {
+    out.field("time", format_wall(check.last_wall));
+    if (check.last->cause != Cause::none) out.field("cause", name(check.last->cause));
+    if (!check.last->text.empty()) out.field("output", check.last->text);
+  }
+  out.end_object();
+  out.end_array();
+}
+
+// The response time, then each thing the check measured.
+void write_observations(JsonText& out, const Snapshot& snapshot, CheckId id) {
   const CheckPlan& plan = snapshot.plan->at(id);
   const CheckView& check = snapshot.at(id);
-  const auto entry = [&](double value, std::string_view unit) {
-    Json out = {{"componentId", plan.name}, {"componentType", component_type(plan.type)}};
-    out["observedValue"] = number_or_null(value);
-    out["observedUnit"] = unit;
-    out["status"] = draft_status(check.state);
-    out["state"] = name(check.state);
-    if (check.last) {
-      out["time"] = format_wall(check.last_wall);
-      if (check.last->cause != Cause::none) out["cause"] = name(check.last->cause);
-      if (!check.last->text.empty()) out["output"] = check.last->text;
-    }
-    return Json::array({std::move(out)});
-  };
-  checks[plan.name + ":responseTime"] = entry(check.last ? ms(check.last->duration) : NAN, "ms");
+  write_observation(out, plan, check, "responseTime", check.last ? ms(check.last->duration) : NAN, "ms");
   if (!check.last) return;
-  for (const Measure& m : check.last->measures) checks[plan.name + ":" + m.name] = entry(m.value, m.unit);
+  for (const Measure& m : check.last->measures) write_observation(out, plan, check, m.name, m.value, m.unit);
+}
+
+// What is worse than pass stands first; the order of the config decides the rest.
+std::vector<CheckId> worst_first(const Snapshot& snapshot, std::vector<CheckId> checks) {
+  std::stable_partition(checks.begin(), checks.end(), [&](CheckId id) { return snapshot.at(id).state != State::pass; });
+  return checks;
 }
 
 }  // namespace
 
 std::string health_document(const View& view, const Outcome& outcome, const HealthScope& scope) {
   const Snapshot& snapshot = *view.snapshot;
-  Json out = {{"status", name(outcome.status)}};
-  if (!outcome.reason.empty()) out["output"] = outcome.reason;
-  out["serviceId"] = outcome.name;
-  out["version"] = view.facts.version.substr(0, view.facts.version.find('.'));
-  out["releaseId"] = view.facts.version;
-  out["description"] = "health of " + outcome.name + " as vitald on " + snapshot.plan->node + " sees it";
-  Json notes = Json::array();
-  for (const std::string& warning : scope.warnings) notes.push_back(one_line(warning, 200));
+  const std::vector<CheckId> checks = worst_first(snapshot, scope.checks);
+  const std::size_t shown = std::min(checks.size(), most_checks_in_health);
+  std::vector<std::string> notes = scope.warnings;
   if (outcome.overlay != OverlayKind::none) notes.push_back(outcome.reason);
   if (!view.facts.is_config_current) {
     notes.push_back("the last reload was refused, the config before it stays: " + view.facts.config_problem);
   }
-  if (!notes.empty()) out["notes"] = notes;
-  Json checks = Json::object();
-  for (const CheckId id : scope.checks) add_check(checks, snapshot, id);
-  out["checks"] = checks;
-  out["links"] = {{"self", scope.self}, {"status", "/api/v1/status"}};
-  return text_of(out);
+  if (shown < checks.size()) {
+    notes.push_back("the first " + std::to_string(shown) + " of " + std::to_string(checks.size()) +
+                    " checks; all stand in /api/v1/checks");
+  }
+  JsonText out;
+  out.begin_object();
+  out.field("status", name(outcome.status));
+  if (!outcome.reason.empty()) out.field("output", outcome.reason);
+  out.field("serviceId", outcome.name);
+  out.field("version", view.facts.version.substr(0, view.facts.version.find('.')));
+  out.field("releaseId", view.facts.version);
+  out.field("description", "health of " + outcome.name + " as vitald on " + snapshot.plan->node + " sees it");
+  if (!notes.empty()) {
+    out.begin_array("notes");
+    for (const std::string& note : notes) out.value(one_line(note, 200));
+    out.end_array();
+  }
+  out.begin_object("checks");
+  for (std::size_t i = 0; i < shown; ++i) write_observations(out, snapshot, checks[i]);
+  out.end_object();
+  out.begin_object("links");
+  out.field("self", scope.self);
+  out.field("status", "/api/v1/status");
+  out.end_object();
+  out.end_object();
+  return out.take();
 }
 
 std::string terse_document(const Outcome& outcome, const std::vector<std::string>& warnings) {
-  Json out = {{"status", name(outcome.status)}};
-  for (const std::string& warning : warnings) out["notes"].push_back(one_line(warning, 200));
-  return text_of(out);
+  JsonText out;
+  out.begin_object();
+  out.field("status", name(outcome.status));
+  if (!warnings.empty()) {
+    out.begin_array("notes");
+    for (const std::string& warning : warnings) out.value(one_line(warning, 200));
+    out.end_array();
+  }
+  out.end_object();
+  return out.take();
 }
 
 std::string status_document(const View& view, Now now, Instant valid_until) {
   const Snapshot& snapshot = *view.snapshot;
-  const Plan& plan = *snapshot.plan;
   const AgentFacts& facts = view.facts;
   const bool is_stalled = now.mono > valid_until;
-  Json node = {{"name", plan.node}, {"zone", plan.zone}, {"labels", object_of(plan.labels)}};
-  node.update(service_json(view, snapshot.node, view.node, now, is_stalled));
+  JsonText out;
+  out.begin_object();
+  out.begin_object("node");
+  out.field("name", snapshot.plan->node);
+  out.field("zone", snapshot.plan->zone);
+  write_map(out, "labels", snapshot.plan->labels);
+  write_service_fields(out, view, snapshot.node, view.node, now, is_stalled);
+  out.end_object();
+  write_services(out, view, now, is_stalled);
+  out.begin_object("checks");
+  out.field("total", snapshot.checks.size());
   std::array<unsigned, detail::state_names.size()> states{};
   for (const CheckView& check : snapshot.checks) ++states.at(static_cast<std::size_t>(check.state));
-  Json checks = {{"total", snapshot.checks.size()}};
-  for (std::size_t i = 0; i < states.size(); ++i) checks[std::string(detail::state_names.at(i))] = states.at(i);
-  Json overlays = Json::array();
-  for (const Overlay& o : snapshot.overlays) overlays.push_back(overlay_json(o));
-  return text_of({{"node", node},
-                  {"services", services_json(view, now, is_stalled)},
-                  {"checks", checks},
-                  {"overlays", overlays},
-                  {"version", facts.version},
-                  {"started", time_or_null(facts.started)},
-                  {"seq", snapshot.seq},
-                  {"made", time_or_null(snapshot.made_wall)},
-                  {"valid_for_ms", milliseconds(valid_until - now.mono)},
-                  {"is_stalled", is_stalled},
-                  {"is_stopping", snapshot.is_stopping},
-                  {"is_ready", view.is_ready},
-                  {"ready_reason", view.ready_reason},
-                  {"config",
-                   {{"is_current", facts.is_config_current},
-                    {"problem", facts.config_problem},
-                    {"loaded", time_or_null(facts.config_loaded)},
-                    {"reloads", facts.reloads},
-                    {"refused_reloads", facts.refused_reloads}}},
-                  {"loop_lag_ms", ms(facts.loop_lag)}});
+  for (std::size_t i = 0; i < states.size(); ++i) out.field(detail::state_names.at(i), states.at(i));
+  out.end_object();
+  out.begin_array("overlays");
+  for (const Overlay& o : snapshot.overlays) write_overlay(out, o);
+  out.end_array();
+  out.field("version", facts.version);
+  out.field("started", time_or_null(facts.started));
+  out.field("seq", snapshot.seq);
+  out.field("made", time_or_null(snapshot.made_wall));
+  out.field("valid_for_ms", milliseconds(valid_until - now.mono));
+  out.field("is_stalled", is_stalled);
+  out.field("is_stopping", snapshot.is_stopping);
+  out.field("is_ready", view.is_ready);
+  out.field("ready_reason", view.ready_reason);
+  out.begin_object("config");
+  out.field("is_current", facts.is_config_current);
+  out.field("problem", facts.config_problem);
+  out.field("loaded", time_or_null(facts.config_loaded));
+  out.field("reloads", facts.reloads);
+  out.field("refused_reloads", facts.refused_reloads);
+  out.end_object();
+  out.field("loop_lag_ms", ms(facts.loop_lag));
+  out.end_object();
+  return out.take();
 }
 
 std::string services_document(const View& view, Now now, bool is_stalled) {
-  return text_of({{"services", services_json(view, now, is_stalled)}});
+  JsonText out;
+  out.begin_object();
+  write_services(out, view, now, is_stalled);
+  out.end_object();
+  return out.take();
 }
 
 std::string service_document(const View& view, ServiceId id, Now now, bool is_stalled) {
-  return text_of(named_service_json(view, id, now, is_stalled));
+  JsonText out;
+  write_service(out, view, id, now, is_stalled);
+  return out.take();
 }
 
 std::string checks_document(const View& view, Now now) {
-  Json checks = Json::array();
-  for (std::uint32_t i = 0; i < view.snapshot->checks.size(); ++i) checks.push_back(check_json(view, CheckId(i), now));
-  return text_of({{"checks", std::move(checks)}});
+  JsonText out;
+  out.begin_object();
+  out.begin_array("checks");
+  for (std::uint32_t i = 0; i < view.snapshot->checks.size(); ++i) write_check(out, view, CheckId(i), now);
+  out.end_array();
+  out.end_object();
+  return out.take();
 }
 
-std::string check_document(const View& view, CheckId id, Now now) { return text_of(check_json(view, id, now)); }
+std::string check_document(const View& view, CheckId id, Now now) {
+  JsonText out;
+  write_check(out, view, id, now);
+  return out.take();
+}
 
 }  // namespace vital

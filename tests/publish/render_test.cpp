@@ -122,6 +122,30 @@ TEST_CASE("whatever a consumer may match stands in the first kilobyte") {
   CHECK(nagios_line(*view, outcome_for(*view, ServiceId(0)), checks).starts_with("CRITICAL - web: db: fail/content"));
 }
 
+TEST_CASE("a health answer shows what is worse than pass first, and not more checks than anybody reads") {
+  const auto view = changed(Mood::fail, [](Snapshot& s, Plan& plan) {
+    for (int i = 0; i < 200; ++i) {
+      CheckPlan check = plan.checks[0];
+      check.name = "more-" + std::to_string(i);
+      plan.checks.push_back(check);
+      s.checks.push_back(s.checks[0]);
+      Rule leaf;
+      leaf.kind = Rule::Kind::check;
+      leaf.target = static_cast<std::uint32_t>(plan.checks.size() - 1);
+      plan.services[0].rule.members.push_back(leaf);
+    }
+    s.checks.back().state = State::fail;
+  });
+  const auto checks = checks_behind(*view->snapshot->plan, ServiceId(0));
+  const auto json = nlohmann::ordered_json::parse(
+      health_document(*view, outcome_for(*view, ServiceId(0)), {"/health/web", checks, {}}));
+  CHECK(json["checks"].begin().key() == "db:responseTime");
+  CHECK(json["checks"].contains("more-199:responseTime"));
+  CHECK_FALSE(json["checks"].contains("more-198:responseTime"));
+  CHECK(json["notes"][0] == "the first 64 of 203 checks; all stand in /api/v1/checks");
+  CHECK(nlohmann::json::parse(checks_document(*view, canned::moment()))["checks"].size() == 204);
+}
+
 TEST_CASE("text from a watched server can break no line, header or document") {
   const auto view = changed(Mood::fail, [](Snapshot& s, Plan&) {
     s.services[0].reason = "db: fail: a\r\nX-Evil: 1\x01 \xff\xfe \xe2\x82\xac | 'x'=1 # up ready 100%";
