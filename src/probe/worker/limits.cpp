@@ -12,15 +12,7 @@
 #include <string_view>
 
 #include "base/unique_fd.hpp"
-
-// A sanitizer's shadow memory counts as data.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define VITALD_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define VITALD_SANITIZED 1
-#endif
-#endif
+#include "probe/worker/sanitized.hpp"
 
 namespace vital::worker {
 namespace {
@@ -47,7 +39,7 @@ bool apply(const Limits& limits) {
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   limit(RLIMIT_NOFILE, limits.is_async ? 65536 : 1024);
-#ifndef VITALD_SANITIZED
+#ifndef VITALD_SANITIZED  // its shadow memory counts as data
   if (limits.memory_mib > 0) limit(RLIMIT_DATA, static_cast<rlim_t>(limits.memory_mib) * 1024 * 1024);
 #endif
   umask(077);

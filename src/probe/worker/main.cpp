@@ -8,7 +8,14 @@
 #include <vector>
 
 #include "probe/worker/driver.hpp"
+#include "probe/worker/sanitized.hpp"
 #include "probe/worker/serve.hpp"
+
+#ifdef VITALD_SANITIZED
+// The agent must see a module's signal, and gives a worker no environment in which this could be set.
+extern "C" const char* __asan_default_options() { return "handle_segv=0:handle_abort=0:handle_sigbus=0"; }
+extern "C" const char* __tsan_default_options() { return "handle_segv=0:handle_abort=0:handle_sigbus=0"; }
+#endif
 
 int main(int count, char** words) {
   try {
