@@ -374,6 +374,9 @@ class Ldap final : public Blocking {
     ldap_set_option(raw, LDAP_OPT_PROTOCOL_VERSION, &version);
     ldap_set_option(raw, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
     ldap_set_option(raw, LDAP_OPT_RESTART, LDAP_OPT_ON);
+    // ldap.conf or the environment may have set one; with it the handshake spins, see the top of this file.
+    const timeval none{-1, 0};
+    ldap_set_option(raw, LDAP_OPT_NETWORK_TIMEOUT, &none);
     if (scheme_ != "ldapi") use_tls_options(raw);
     return handle;
   }

@@ -44,9 +44,12 @@ def phases(probe):
     return re.findall(r"^  phase (\w+)", probe.output, re.M)
 
 
-def judge(kind, options, verdict, cause, says="", timeout="5s", wrap=None):
+def judge(kind, options, verdict, cause, says="", timeout="5s", wrap=None, environment=None):
     """One probe; its result must be this one, within the timeout plus GRACE, from the module itself and not by force."""
-    probe = worker_probe(kind, options, timeout=timeout) if wrap is None else _wrapped(kind, options, timeout, wrap)
+    if wrap is None:
+        probe = worker_probe(kind, options, timeout=timeout, environment=environment)
+    else:
+        probe = _wrapped(kind, options, timeout, wrap)
     assert (probe.verdict, probe.cause) == (verdict, cause), probe.output
     assert says in probe.text, probe.text
     assert "\n" not in probe.text and len(probe.text) < 1024
@@ -120,10 +123,11 @@ WORDLESS = {
 
 def judge_hostile(kind, options, causes, behaviour, **peer_arguments):
     """One probe of a misbehaving peer: fail, with one of these causes, in time."""
+    timeout = HUNG if "timeout" in causes else "5s"
     with hostile.Peer(behaviour, **peer_arguments) as peer:
-        probe = worker_probe(kind, options(peer), timeout=HUNG)
+        probe = worker_probe(kind, options(peer), timeout=timeout)
         assert probe.verdict == "fail" and probe.cause in causes, probe.output
-        assert took(probe) <= seconds(HUNG) + GRACE, probe.output
+        assert took(probe) <= seconds(timeout) + GRACE, probe.output
         for text in _secrets:
             assert text not in probe.output
         return probe

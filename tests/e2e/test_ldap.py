@@ -1,5 +1,6 @@
 """The ldap check against real slapd servers: working, broken in ways no port check sees, hung, stopped; and against peers
 that only pretend to be one. slapd must never see a connection that was lost."""
+import os
 import re
 
 import pytest
@@ -155,6 +156,12 @@ def test_a_hung_server_is_a_timeout_whatever_the_transport(slapd, tls):
         judge("ldap", search(slapd, uri=slapd.uri_tls, **{"tls.ca": tls.ca}), "fail", "timeout", says="handshake", timeout=HUNG)
         judge("ldap", search(slapd, start_tls="true"), "fail", "timeout", says="StartTLS", timeout=HUNG)
         judge("ldap", search(slapd, uri=slapd.uri_unix), "fail", "timeout", timeout=HUNG)
+        # What ldap.conf or the environment says of timeouts makes libldap spin in the handshake; it must not count.
+        before = os.times()
+        judge("ldap", search(slapd, uri=slapd.uri_tls, **{"tls.ca": tls.ca}), "fail", "timeout", says="handshake", timeout="1s",
+              environment={"PATH": "/usr/bin:/bin", "LDAPNETWORK_TIMEOUT": "30"})
+        after = os.times()
+        assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
     finally:
         slapd.resume()
     judge("ldap", search(slapd), "pass", "none")
