@@ -73,6 +73,7 @@ class Agent {
   // -- agent_reload.cpp
   void reload(const std::string& asked_by, AdminReply reply);
   void reloaded(const Loaded& loaded);
+  void turn_reloads_away();
   void refuse_reload(const std::vector<std::string>& problems);
   void adopt(std::shared_ptr<const Config> config);
 

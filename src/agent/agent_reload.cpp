@@ -27,9 +27,7 @@ std::string plural(std::size_t n, const std::string& what) {
 void Agent::reload(const std::string& asked_by, AdminReply reply) {
   if (is_stopping_) {
     if (reply) reload_replies_.push_back(std::move(reply));
-    for (const AdminReply& waiting : std::exchange(reload_replies_, {})) {
-      waiting(admin::refuse(503, "vitald is stopping"));
-    }
+    turn_reloads_away();
     return;
   }
   if (loader_.is_busy()) {
@@ -53,9 +51,9 @@ void Agent::reloaded(const Loaded& loaded) {
   for (const Problem& warning : loaded.warnings) {
     say(Note::Level::warning, "config_warning", {{"text", warning.format()}});
   }
-  if (is_stopping_) {
-    refuse_reload({"vitald is stopping"});
-  } else if (!loaded.config) {
+  // Systemd has been told STOPPING and must not hear READY after it.
+  if (is_stopping_) return turn_reloads_away();
+  if (!loaded.config) {
     std::vector<std::string> lines;
     for (const Problem& p : loaded.problems) lines.push_back(p.format());
     if (lines.empty()) lines.push_back(load_.file + ": could not be loaded");
@@ -68,6 +66,13 @@ void Agent::reloaded(const Loaded& loaded) {
   is_reload_again_ = false;
   reload_replies_ = std::exchange(next_reload_replies_, {});
   reload("a request during the last one", {});
+}
+
+void Agent::turn_reloads_away() {
+  is_reload_again_ = false;
+  for (auto* waiting : {&reload_replies_, &next_reload_replies_}) {
+    for (const AdminReply& reply : std::exchange(*waiting, {})) reply(admin::refuse(503, "vitald is stopping"));
+  }
 }
 
 void Agent::refuse_reload(const std::vector<std::string>& problems) {
