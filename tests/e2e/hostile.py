@@ -235,6 +235,13 @@ class Peer:
             pass
         self.ends["fin"] += 1
 
+    def ended(self, count, timeout=10):
+        """How the clients ended their connections, once `count` of them have."""
+        end = time.monotonic() + timeout
+        while sum(self.ends.values()) < count and time.monotonic() < end:
+            time.sleep(0.01)
+        return dict(self.ends)
+
     def close(self):
         self.stopping.set()
         self._acceptor.join(5)

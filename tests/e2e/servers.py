@@ -1,382 +1,31 @@
 """Real servers for the end-to-end tests, each on free ports in its own temporary directory, as the user it wants.
 
-    with Postgres() as db:                 # about 1 s the first time, 0.3 s after
+    with Postgres() as db:                 # about 2 s the first time, 0.3 s after
         db.sql("ALTER USER app PASSWORD 'other'")
         db.hang(); db.resume()             # SIGSTOP and SIGCONT for the whole process tree
         db.stop(); db.start()              # same port, same data
 
-Every server is a context manager and has: host, port, pid, log() (what it wrote), start(), stop(), hang(), resume().
-Stopping always ends the whole tree; what a broken test leaves behind is ended at exit, and if the test process itself is
-killed, the kernel kills the servers with it (PR_SET_PDEATHSIG). Start servers from the main thread for that reason.
+Every server is a context manager and has: host, port, pid, log() (what it wrote), log_mark() and log_since(mark), start(),
+stop(), kill() (as a crash), hang(), resume(). Stopping always ends the whole tree; serving.py is what they stand on.
 
 Initialised data directories are made once a session and copied. Run as root the servers run as postgres, mysql,
 openldap or nobody; run as anybody else they run as that user.
 """
-import atexit
-import ctypes
 import json
 import os
 import pathlib
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import time
 import urllib.parse
 
-LOCALHOST = "127.0.0.1"
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-# ---- ports, users, directories ------------------------------------------------------------------------------------
-
-_given_ports = set()
-
-
-def free_port():
-    """A TCP port nobody listens on now, never given twice in this process."""
-    while True:
-        with socket.socket() as s:
-            s.bind((LOCALHOST, 0))
-            port = s.getsockname()[1]
-        if port not in _given_ports:
-            _given_ports.add(port)
-            return port
-
-
-def _roomy():
-    """Where temporary directories go: memory if there is enough of it, which makes starts several times faster."""
-    try:
-        room = os.statvfs("/dev/shm")
-        if os.access("/dev/shm", os.W_OK) and room.f_bavail * room.f_frsize > 2 << 30:
-            return "/dev/shm"
-    except OSError:
-        pass
-    return "/tmp"
-
-
-class _Temporary:
-    """Temporary directories, all removed at exit. They are short, since a Unix socket's path may have 107 bytes."""
-
-    made = []
-    base = _roomy()
-
-    @classmethod
-    def directory(cls, name, user=None):
-        path = pathlib.Path(tempfile.mkdtemp(prefix=f"vt-{name}-", dir=cls.base))
-        cls.made.append(path)
-        give(path, user)
-        return path
-
-    @classmethod
-    def remove(cls, path):
-        shutil.rmtree(path, ignore_errors=True)
-        if path in cls.made:
-            cls.made.remove(path)
-
-    @classmethod
-    def remove_all(cls):
-        for path in list(cls.made):
-            cls.remove(path)
-
-
-def temporary_directory(name, user=None):
-    """A new directory, owned by `user`, removed at exit."""
-    return _Temporary.directory(name, user)
-
-
-def give(path, user):
-    """Makes `user` the owner of a file or a whole directory, if we may."""
-    if user is None or os.geteuid() != 0:
-        return
-    entry = pwd.getpwnam(user)
-    for root, directories, files in os.walk(path):
-        for name in directories + files:
-            os.lchown(os.path.join(root, name), entry.pw_uid, entry.pw_gid)
-    os.lchown(path, entry.pw_uid, entry.pw_gid)
-
-
-def _as_user(user):
-    """Popen arguments to become `user`, in a session of its own, dying with us."""
-    parent = os.getpid()
-
-    def die_with_parent():
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    arguments = {"start_new_session": True, "preexec_fn": die_with_parent, "stdin": subprocess.DEVNULL}
-    if user is not None and os.geteuid() == 0:
-        entry = pwd.getpwnam(user)
-        arguments.update(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
-    return arguments
-
-
-def run_as(user, command, **more):
-    """Runs a command to its end as `user`; its output is in the exception if it fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
-                          cwd="/", **_as_user(user), **more)
-    if done.returncode != 0:
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
-
-
-def program(name, *directories):
-    """The path of an installed program, also where only root looks."""
-    for directory in list(directories) + os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin"]:
-        path = pathlib.Path(directory) / name
-        if path.exists():
-            return str(path)
-    raise FileNotFoundError(f"{name} is not installed")
-
-
-# ---- processes ----------------------------------------------------------------------------------------------------
-
-def children_of(pid):
-    try:
-        return [int(c) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
-                for c in (task / "children").read_text().split()]
-    except OSError:
-        return []
-
-
-def tree_of(pid):
-    """pid and all that descend from it, parents first."""
-    found = [pid]
-    for p in found:
-        found.extend(children_of(p))
-    return found
-
-
-def _signal(pid, number):
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def wait_until(condition, timeout=20.0, what="the condition"):
-    """Polls `condition` until it gives something true, and returns that."""
-    end = time.monotonic() + timeout
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what} did not come true within {timeout} s")
-        time.sleep(0.01)
-
-
-def accepts(host, port):
-    """Whether something accepts connections there."""
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-        return True
-    except OSError:
-        return False
-
-
-def listens(port):
-    """Whether a TCP socket of IPv4 listens on this port, as the kernel tells it."""
-    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
-
-
-class Server:
-    """What all servers here share. A subclass says how it is prepared (once), started, and when it is ready."""
-
-    name = "server"
-    user = None
-    stop_signal = signal.SIGTERM
-    running = set()
-
-    def __init__(self):
-        self.host = LOCALHOST
-        self.port = free_port()
-        self.directory = temporary_directory(self.name, self.user)
-        self._process = None
-        self._is_prepared = False
-
-    # -- for subclasses
-    def prepare(self):
-        """Makes data and configuration; called once, before the first start."""
-
-    def command(self):
-        raise NotImplementedError
-
-    def is_ready(self):
-        return accepts(self.host, self.port)
-
-    # -- for tests
-    def start(self, timeout=20.0):
-        if not self._is_prepared:
-            self.prepare()
-            self._is_prepared = True
-        with open(self.log_path, "ab") as log:
-            self._log_start = log.tell()
-            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.directory,
-                                             **_as_user(self.user))
-        Server.running.add(self)
-        end = time.monotonic() + timeout
-        while not self.is_ready():
-            if self._process.poll() is not None:
-                code = self._process.returncode
-                self.stop()
-                raise RuntimeError(f"{self.name} ended with {code} while it started:\n{self.log()[-4000:]}")
-            if time.monotonic() > end:
-                self.stop()
-                raise TimeoutError(f"{self.name} was not ready within {timeout} s:\n{self.log()[-4000:]}")
-            time.sleep(0.01)
-        return self
-
-    def stop(self, patience=5.0):
-        """Ends the server: politely first, then the whole tree by force. The data stays for the next start()."""
-        process, self._process = self._process, None
-        Server.running.discard(self)
-        if process is None:
-            return
-        tree = tree_of(process.pid)
-        _signal(process.pid, self.stop_signal)
-        for pid in tree:
-            _signal(pid, signal.SIGCONT)
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            tree = tree_of(process.pid)
-        for pid in tree[1:]:
-            if os.path.exists(f"/proc/{pid}") and pid not in (0, 1, os.getpid()):
-                _signal(pid, signal.SIGKILL)
-        process.kill()
-        process.wait()
-
-    def kill(self):
-        """Ends the server at once, as a crash would: nothing is flushed, nobody is told."""
-        if self._process is not None:
-            for pid in reversed(tree_of(self._process.pid)):
-                _signal(pid, signal.SIGKILL)
-        self.stop()
-
-    def hang(self):
-        """Stops the whole tree with SIGSTOP: the kernel still accepts connections, nobody answers them."""
-        stopped = set()
-        while True:
-            new = [pid for pid in tree_of(self.pid) if pid not in stopped]
-            if not new:
-                return
-            for pid in new:
-                _signal(pid, signal.SIGSTOP)
-                stopped.add(pid)
-
-    def resume(self):
-        for pid in reversed(tree_of(self.pid)):
-            _signal(pid, signal.SIGCONT)
-
-    @property
-    def pid(self):
-        if self._process is None:
-            raise RuntimeError(f"{self.name} does not run")
-        return self._process.pid
-
-    @property
-    def log_path(self):
-        return self.directory / "log"
-
-    def log(self):
-        """All it has written so far."""
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    def log_mark(self):
-        """Remember this and give it to log_since()."""
-        return self.log_path.stat().st_size
-
-    def log_since(self, mark):
-        with open(self.log_path, "rb") as log:
-            log.seek(mark)
-            return log.read().decode(errors="replace")
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
-        _Temporary.remove(self.directory)
-
-
-@atexit.register
-def _leave_nothing():
-    for server in list(Server.running):
-        server.stop(patience=0.5)
-    _Temporary.remove_all()
-
-
-# ---- certificates ---------------------------------------------------------------------------------------------------
-
-class Certificates:
-    """A small authority and what it signed, made with openssl; see the attributes. Certificates.shared() is made once a
-    session, readable by everybody."""
-
-    _shared = None
-
-    @classmethod
-    def shared(cls):
-        if cls._shared is None:
-            cls._shared = cls()
-        return cls._shared
-
-    def __init__(self):
-        self.directory = temporary_directory("tls")
-        self.directory.chmod(0o755)
-        self.ca = self._path("ca.pem")
-        self._openssl("req", "-x509", *self._new_key("ca.key"), "-subj", "/CN=vitald test authority", "-days", "10",
-                      "-out", self.ca)
-        self.other_ca = self._path("other.pem")  # knows nothing of ours
-        self._openssl("req", "-x509", *self._new_key("other.key"), "-subj", "/CN=another authority", "-days", "10",
-                      "-out", self.other_ca)
-        (self.directory / "index").write_text("")
-        (self.directory / "index.attr").write_text("unique_subject = no\n")
-        (self.directory / "serial").write_text("1000\n")
-        (self.directory / "ca.cnf").write_text(
-            "[ca]\ndefault_ca = d\n[d]\ndatabase = index\nserial = serial\nnew_certs_dir = .\npolicy = p\n"
-            "default_md = sha256\ncopy_extensions = copy\n[p]\ncommonName = supplied\n")
-        names = "DNS:localhost,IP:127.0.0.1,IP:::1"
-        self.certificate, self.key = self._sign("server", names)
-        self.expired, self.expired_key = self._sign("expired", names, "20200101000000Z", "20200201000000Z")
-        self.wrong_name, self.wrong_name_key = self._sign("elsewhere.example", "DNS:elsewhere.example")
-        self.client, self.client_key = self._sign("app", "DNS:app")
-
-    def key_for(self, user, key=None):
-        """A copy of a private key which only `user` may read, as PostgreSQL demands."""
-        path = temporary_directory("key", user) / "key.pem"
-        shutil.copy(key or self.key, path)
-        path.chmod(0o600)
-        give(path, user)
-        return path
-
-    def _path(self, name):
-        return self.directory / name
-
-    def _new_key(self, name):
-        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", self._path(name)]
-
-    def _sign(self, name, alternatives, start="20200101000000Z", end=None):
-        end = end or time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 10 * 86400))
-        certificate, key, request = self._path(f"{name}.pem"), self._path(f"{name}.key"), self._path(f"{name}.csr")
-        self._openssl("req", "-new", *self._new_key(f"{name}.key"), "-subj", f"/CN={name}", "-addext",
-                      f"subjectAltName={alternatives}", "-out", request)
-        self._openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", self.ca, "-keyfile", self._path("ca.key"),
-                      "-startdate", start, "-enddate", end, "-in", request, "-out", certificate)
-        key.chmod(0o644)
-        return certificate, key
-
-    def _openssl(self, *arguments):
-        done = subprocess.run(["openssl", *map(str, arguments)], cwd=self.directory, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"openssl {arguments[0]}: {done.stdout}")
+# Tests take these from here too.
+from serving import (LOCALHOST, Certificates, Server, as_user, free_port, give, listens, listens_unix, program, run_as,
+                     temporary_directory, tree_of, wait_until)
+
+__all__ = ["LOCALHOST", "Certificates", "HAProxy", "HttpApp", "MariaDB", "Nginx", "Postgres", "Server", "Slapd", "free_port",
+           "listens", "listens_unix", "program", "run_as", "temporary_directory", "tree_of", "wait_until"]
 
 
 _templates = {}
@@ -439,7 +88,7 @@ class Postgres(Server):
         socket_directory = temporary_directory("pgi", self.user)
         server = subprocess.Popen([self.bin / "postgres", "-D", path, "-k", socket_directory, "-c", "listen_addresses=",
                                    "-c", "fsync=off", "-p", "5432"], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL, **_as_user(self.user))
+                                  stderr=subprocess.DEVNULL, **as_user(self.user))
         try:
             ready = [self.bin / "pg_isready", "-q", "-h", socket_directory]
             wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, what="the template's server")
@@ -517,7 +166,7 @@ class MariaDB(Server):
         return [program("mariadbd"), "--no-defaults", *[f"--{k}={v}" for k, v in self.settings.items()]]
 
     def is_ready(self):
-        return "ready for connections" in self.log_since(self._log_start) and accepts_unix(self.socket)
+        return "ready for connections" in self.log_since(self._log_start) and listens_unix(self.socket)
 
     def sql(self, text, database=None):
         """Runs SQL as root, over the Unix socket; rows as tab-separated lines."""
@@ -533,15 +182,6 @@ class MariaDB(Server):
 
     def set_read_only(self, on=True):
         self.sql(f"SET GLOBAL read_only = {'1' if on else '0'}")
-
-
-def accepts_unix(path):
-    with socket.socket(socket.AF_UNIX) as s:
-        try:
-            s.connect(str(path))
-            return True
-        except OSError:
-            return False
 
 
 # ---- OpenLDAP ----------------------------------------------------------------------------------------------------------
@@ -652,8 +292,7 @@ description: alive
                 f"{self.uri} {self.uri_tls} {self.uri_unix}"]
 
     def is_ready(self):
-        # It says that it starts before it listens; asking the kernel leaves no connection in its log.
-        return "slapd starting" in self.log_since(self._log_start) and listens(self.port)
+        return listens(self.port) and listens(self.tls_port) and listens_unix(self.socket)
 
     def modify(self, ldif):
         """Changes entries as the administrator (ldapmodify)."""
@@ -687,7 +326,7 @@ class HttpApp(Server):
     user = "nobody"
 
     def prepare(self):
-        shutil.copy(os.path.abspath(__file__), self.directory / "app.py")  # `nobody` may not read where we are
+        shutil.copy(pathlib.Path(__file__).parent / "http_app.py", self.directory / "app.py")  # `nobody` may not read where we are
         self.answer(200, "ok\n")
 
     def answer(self, status=200, body="ok\n", delay=0.0):
@@ -701,33 +340,10 @@ class HttpApp(Server):
         return f"http://{self.host}:{self.port}"
 
     def command(self):
-        return ["/usr/bin/python3", self.directory / "app.py", "http-app", str(self.port), str(self.directory / "answer")]
+        return ["/usr/bin/python3", self.directory / "app.py", str(self.port), str(self.directory / "answer")]
 
     def requests(self):
         return self.log().count("GET ") + self.log().count("HEAD ")
-
-
-def _http_app(port, answer_path):
-    import http.server
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            answer = json.loads(pathlib.Path(answer_path).read_text())
-            time.sleep(answer["delay"])
-            body = answer["body"].encode()
-            self.send_response(answer["status"])
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Server", str(port))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        do_HEAD = do_POST = do_OPTIONS = do_GET
-
-    http.server.ThreadingHTTPServer.request_queue_size = 128
-    http.server.ThreadingHTTPServer((LOCALHOST, port), Handler).serve_forever()
 
 
 class Nginx(Server):
@@ -821,7 +437,7 @@ backend app
         return [program("haproxy"), "-db", "-f", self.directory / "haproxy.cfg"]
 
     def is_ready(self):
-        return accepts_unix(self.socket) and accepts(self.host, self.port)
+        return listens(self.port) and self.socket.exists()  # HAProxy renames it when it is bound
 
     def runtime(self, command):
         with socket.socket(socket.AF_UNIX) as s:
@@ -837,7 +453,3 @@ backend app
         rows = [row.split(",") for row in self.runtime("show stat").lstrip("# ").splitlines() if row]
         column = rows[0].index("status")
         return {r[1]: r[column].split(" ")[0] for r in rows[1:] if r[1] not in ("FRONTEND", "BACKEND")}
-
-
-if __name__ == "__main__" and sys.argv[1:2] == ["http-app"]:
-    _http_app(int(sys.argv[2]), sys.argv[3])

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from agent import Agent, wait_for
 from judging import judge, leaves_nothing, refused, repeat
 from servers import temporary_directory
 from worker import BUILD, WORKER, worker_probe
@@ -100,6 +101,22 @@ def test_paths_that_are_not_what_they_should_be():
     refused("disk", {"path": "data"}, "path")
     refused("disk", {"warn_free": "1%", "fail_free": "2%"}, "warn_free")
     refused("disk", {"read_only": "true", "write": "true"}, "write")
+
+
+@needs_root
+def test_the_agent_calls_a_filesystem_that_never_answers_a_timeout_and_goes_on():
+    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        with mounted(f"fd={device},rootmode=40000,user_id=0,group_id=0", kind="fuse", source="dead") as path:
+            with Agent({"profile": "strict", "defaults": {"interval": "1s", "timeout": "500ms", "edge_interval": "500ms"},
+                        "checks": {"dead": {"type": "disk", "path": str(path)}, "alive": {"type": "memory"}}}) as agent:
+                def state(check):
+                    return next(c for c in agent.health("/api/v1/checks").json()["checks"] if c["name"] == check)
+
+                wait_for(lambda: state("dead")["state"] == "fail" and state("dead")["cause"] == "timeout", timeout=15)
+                assert state("alive")["verdict"] in ("pass", "warn")
+    finally:
+        os.close(device)
 
 
 @needs_root

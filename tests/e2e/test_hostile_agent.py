@@ -1,6 +1,7 @@
 """Every hostile peer at once, as the checks of one agent: each is judged rightly and in time, one worker process does
 it all, a healthy check among them never notices, and what was removed from the config leaves nothing behind.
 """
+import collections
 import contextlib
 import os
 import pathlib
@@ -63,9 +64,9 @@ def neighbourhood():
         endless = peer(hostile.http_misbehaviours()["body that never ends"])
         checks["http-endless"] = ({"type": "http", "url": f"http://{endless.address}/"}, "pass", "none")
         well = peer(answer)
-        checks["well"] = ({"type": "http", "url": f"http://{well.address}/", "expect": {"body": {"contains": "ok"}}},
-                          "pass", "none")
-        checks["well-kept"] = ({"type": "http", "url": f"http://{well.address}/", "reuse_connection": True}, "pass", "none")
+        patient = {"type": "http", "url": f"http://{well.address}/", "timeout": "3s", "interval": "3s"}
+        checks["well"] = ({**patient, "expect": {"body": {"contains": "ok"}}}, "pass", "none")
+        checks["well-kept"] = ({**patient, "reuse_connection": True}, "pass", "none")
         yield checks
 
 
@@ -92,16 +93,17 @@ def test_all_of_them_at_once_are_told_apart_by_one_worker(neighbourhood):
         workers = agent.descendants()
         assert len(workers) == 1, "http and tcp share one worker"
         worker = workers[0]
-        memory = []
+        memory, seen = [], collections.defaultdict(set)
         for _ in range(12):  # seconds, in which each check is probed about twelve times
             time.sleep(1)
             memory.append(resident_kib(worker))
-        shown = judged()
+            for name, check in judged().items():
+                seen[name].add((check["verdict"], check["cause"]))
+                assert check["duration_ms"] <= (TIMEOUT + 0.2) * 1000 or name.startswith("well"), (name, check)
+                assert "s3cret" not in str(check)
         for name, (_, verdict, cause) in neighbourhood.items():
-            check = shown[name]
-            assert (check["verdict"], check["cause"]) == (verdict, cause), (name, check)
-            assert check["duration_ms"] <= (TIMEOUT + 0.2) * 1000, (name, check)
-            assert "s3cret" not in str(check)
+            # An agent that is starved itself says so, rather than blame the peer.
+            assert (verdict, cause) in seen[name] and seen[name] <= {(verdict, cause), ("unknown", "agent")}, (name, seen)
         assert agent.descendants() == [worker], "nothing was killed, nothing was started"
         assert memory[-1] - memory[3] <= 1024 or hostile.is_sanitized(WORKER), memory
         assert not [e for e in agent.events("check_state") if e["check"].startswith("well") and e["to"] != "pass"]
