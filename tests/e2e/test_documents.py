@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -104,6 +105,28 @@ def test_the_worker_tries_a_module_by_hand(modules):
     probed = subprocess.run([worker, "--probe", modules / "spool.so", "path=/etc", "--repeat", "200"], capture_output=True,
                             text=True, timeout=30)
     assert "200 probes" in probed.stdout
+
+
+def test_each_check_has_a_page_that_shows_its_options_as_the_program_knows_them():
+    done = subprocess.run([ROOT / "scripts/docs", "--check", BUILD], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"build, then run scripts/docs and commit what it writes:\n{done.stdout}{done.stderr}"
+
+
+def test_a_check_without_a_page_and_a_page_without_its_table_are_told_in_one_line(tmp_path):
+    for part in ("scripts/docs", "scripts/lib.sh", "docs/configuration.md"):
+        (tmp_path / part).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / part, tmp_path / part)
+    shutil.copytree(ROOT / "docs/checks", tmp_path / "docs/checks")
+    (tmp_path / "docs/checks/load.md").unlink()
+    page = tmp_path / "docs/checks/disk.md"
+    page.write_text(page.read_text().replace("| `path` |", "| `paht` |"))
+    check = subprocess.run([tmp_path / "scripts/docs", "--check", BUILD], capture_output=True, text=True, timeout=120)
+    assert check.returncode == 1
+    told = check.stdout.splitlines()
+    assert len(told) == 2 and told[0] == "docs/checks/disk.md does not show the options as they are: run scripts/docs"
+    assert told[1].startswith("docs/checks/load.md is missing: write what load proves")
+    subprocess.run([tmp_path / "scripts/docs", BUILD], capture_output=True, timeout=120)
+    assert page.read_text() == (ROOT / "docs/checks/disk.md").read_text()
 
 
 def test_haproxy_accepts_what_the_readme_shows(tmp_path):
