@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 
-#include "agent/mailbox.hpp"
 #include "config/config.hpp"
+#include "loop/mailbox.hpp"
 
 namespace vital {
 

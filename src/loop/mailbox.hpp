@@ -1,5 +1,5 @@
-// Mailbox: how a thread that may outlive the agent (one stuck on a dead disk) hands work to the agent's loop. Closed
-// when the agent goes; what is posted after that is dropped.
+// Mailbox: how a thread that may outlive its owner (one stuck on a dead disk) hands work to the loop. Closed
+// when the owner goes; what is posted after that is dropped.
 //
 //   auto mail = std::make_shared<Mailbox>(loop);
 //   std::thread([mail] { ...; mail->post([=] { use(result); }); }).detach();
