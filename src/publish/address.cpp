@@ -110,6 +110,22 @@ HostAddress HostAddress::of(const SocketAddress& address) {
   return {};
 }
 
+bool HostAddress::is_v4() const {
+  static const Network mapped = Network::parse("0.0.0.0/0");
+  return mapped.contains(*this);
+}
+
+std::string HostAddress::text() const {
+  if (!is_known) return "local";
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  if (is_v4()) {
+    inet_ntop(AF_INET, bytes.data() + 12, buffer.data(), buffer.size());
+  } else {
+    inet_ntop(AF_INET6, bytes.data(), buffer.data(), buffer.size());
+  }
+  return buffer.data();
+}
+
 bool HostAddress::is_loopback() const {
   static const Network four = Network::parse("127.0.0.0/8");
   static const Network six = Network::parse("::1");

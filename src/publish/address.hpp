@@ -35,7 +35,9 @@ struct HostAddress {
   static HostAddress of(const SocketAddress& address);
   static HostAddress v4(const std::uint8_t* four);
   static HostAddress v6(const std::uint8_t* sixteen);
+  bool is_v4() const;
   bool is_loopback() const;
+  std::string text() const;  // "10.0.0.1", "fd00::1"; "local" if it is not known
 };
 
 struct Network {

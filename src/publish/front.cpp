@@ -207,12 +207,14 @@ struct Front::Impl {
 
   void welcome(UniqueFd fd, const SocketAddress& from, ListenerKind kind) {
     const int number = fd.get();
+    const Origin origin = origin_of(number, from, kind, networks);
+    const bool is_counted = !origin.may_proxy && (options.limits.counts_loopback || !origin.address.is_loopback());
+    const HostAddress source = is_counted ? origin.address : HostAddress{};
     auto stream = plain_stream(std::move(fd));
     if (kind == ListenerKind::haproxy) {
-      hall.add(std::make_unique<HaproxyAgentPeer>(hall, board, number, std::move(stream)));
+      hall.add(std::make_unique<HaproxyAgentPeer>(hall, board, number, std::move(stream)), source);
     } else {
-      hall.add(
-          std::make_unique<HttpPeer>(hall, room, number, std::move(stream), origin_of(number, from, kind, networks)));
+      hall.add(std::make_unique<HttpPeer>(hall, room, number, std::move(stream), origin), source);
     }
   }
 

@@ -42,8 +42,10 @@ struct FrontLimits {
   Duration idle_time = std::chrono::seconds(75);
   Duration write_time = std::chrono::seconds(10);  // for the peer to take an answer
   Duration drain_time = std::chrono::seconds(1);   // after our FIN, for the peer's
-  std::size_t drain_bytes = 8 * 1024;
+  std::size_t drain_bytes = 256 * 1024;
   std::size_t connections = 4096;
+  std::size_t connections_per_source = 1024;  // of one address (IPv6: of one /64); loopback and proxies are not counted
+  bool counts_loopback = false;               // for tests, whose connections all come from there
   std::size_t pending_output_bytes = 64 * 1024 * 1024;  // answers not yet taken by their peers, all together
   Duration agent_line_time = std::chrono::milliseconds(100);
   Duration admin_time = std::chrono::seconds(60);  // for the agent to answer a write request
@@ -111,12 +113,13 @@ using GetHandler = std::function<void(GetRequest, GetReply)>;  // called on the 
 struct FrontCounters {
   std::uint64_t connections = 0;
   std::uint64_t connections_open = 0;
-  std::uint64_t silent = 0;         // ended without a byte sent to us
-  std::uint64_t evicted = 0;        // gave way at the cap
-  std::uint64_t timed_out = 0;      // 408, or a peer that did not take its answer
-  std::uint64_t resets = 0;         // ended by the peer's RST
-  std::uint64_t accept_errors = 0;  // out of descriptors, mostly
-  std::uint64_t proxied = 0;        // with a PROXY header
+  std::uint64_t silent = 0;           // ended without a byte sent to us
+  std::uint64_t evicted = 0;          // gave way at the cap
+  std::uint64_t over_source_cap = 0;  // gave way since their source held too many
+  std::uint64_t timed_out = 0;        // 408, or a peer that did not take its answer
+  std::uint64_t resets = 0;           // ended by the peer's RST
+  std::uint64_t accept_errors = 0;    // out of descriptors, mostly
+  std::uint64_t proxied = 0;          // with a PROXY header
   std::uint64_t agent_checks = 0;
   std::uint64_t agent_unknown_services = 0;
   std::vector<std::pair<int, std::uint64_t>> requests;  // by status code, ascending

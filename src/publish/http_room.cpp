@@ -23,7 +23,8 @@ bool is_api(std::string_view path) { return is_below(path, "/api"); }
 // The answer lies ready: no more than a choice of form is asked for.
 bool is_quick(const Request& request) {
   return is_health(request.path) && std::all_of(request.query.begin(), request.query.end(), [](const auto& entry) {
-           return entry.first == "format" && (entry.second == "text" || entry.second == "json");
+           return entry.first == "as" ||
+                  (entry.first == "format" && (entry.second == "text" || entry.second == "json"));
          });
 }
 

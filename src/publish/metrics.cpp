@@ -173,6 +173,8 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.count("vitald_http_connections_silent_total", "Connections that ended without sending anything.", c.silent);
   out.count("vitald_http_connections_evicted_total", "Connections that gave way to newer ones at the limit.",
             c.evicted);
+  out.count("vitald_http_connections_over_source_cap_total",
+            "Connections that gave way since their source held too many.", c.over_source_cap);
   out.count("vitald_http_connections_timed_out_total", "Connections that sent or took too slowly.", c.timed_out);
   out.count("vitald_http_connections_reset_total", "Connections the other end reset.", c.resets);
   out.count("vitald_http_connections_proxied_total", "Connections that began with a PROXY header.", c.proxied);

@@ -112,6 +112,7 @@ std::string header_lines(const Outcome& o, const std::string& reason) {
     const auto wait = std::chrono::ceil<std::chrono::seconds>(o.retry_after).count();
     out += fmt::format("Retry-After: {}\r\n", std::max<long long>(1, wait));
   }
+  out += fmt::format("x-envoy-upstream-healthchecked-cluster: {}\r\n", header_text(o.name));
   if (o.status == Verdict::warn) out += "x-envoy-degraded: true\r\n";
   if (o.status == Verdict::fail) out += "x-envoy-immediate-health-check-fail: true\r\n";
   return out;
@@ -280,6 +281,7 @@ Answer render_answer(const Outcome& o) {
   Answer out;
   out.status = o.status;
   out.code = o.code;
+  out.overlay = o.overlay;
   out.headers = header_lines(o, o.reason);
   out.terse_headers = header_lines(o, o.terse_reason);
   out.terse_json = fmt::format(R"({{"status":"{}"}})", name(o.status)) + "\n";

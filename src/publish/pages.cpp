@@ -85,6 +85,11 @@ Response Pages::answer(const Request& request, Now now) {
 Response Pages::health(const Request& request, Now now) {
   const auto form = negotiate(request.parameter("format"), request.accept);
   if (!form) return error_response(400, "format is one of json, text, prometheus, nagios");
+  const CodeMap* codes = nullptr;
+  if (const std::string* consumer = request.parameter("as")) {
+    codes = code_map_of(*consumer);
+    if (codes == nullptr) return error_response(400, "as is one of " + code_map_names());
+  }
   if (!view_) return self(request, starting_outcome());
 
   std::optional<ServiceId> service;
@@ -131,7 +136,12 @@ Response Pages::health(const Request& request, Now now) {
   const bool is_verbose = request.is_detailed && request.parameter("verbose") != nullptr;
   const bool is_plain = !check && excluded.empty() && warnings.empty() && !max_age;
   const bool is_finished = form->format == Format::json || (form->format == Format::text && !is_verbose);
-  if (is_plain && is_finished) return finished(request, *form, service);
+  if (is_plain && is_finished) {
+    const Answer& answer = answer_for(service);
+    const int code = codes == nullptr ? answer.code : codes->code(answer.status, answer.overlay);
+    // The finished header lines tell when to come again, or not, by the service's own code.
+    if ((code == 503) == (answer.code == 503)) return finished(request, *form, service, code);
+  }
 
   Outcome outcome;
   if (check) {
@@ -152,14 +162,19 @@ Response Pages::health(const Request& request, Now now) {
           "the oldest result is " + friendly_duration(age) + " old, and none older than " + limit + " was asked for");
     }
   }
+  if (codes != nullptr) outcome.code = codes->code(outcome.status, outcome.overlay);
   return judged(request, *form, outcome, service, check, std::move(warnings), now);
 }
 
+const Answer& Pages::answer_for(std::optional<ServiceId> service) const {
+  return service ? view_->services.at(service->value) : view_->node;
+}
+
 // The usual question: its answer lies ready.
-Response Pages::finished(const Request& request, const Negotiated& form, std::optional<ServiceId> service) {
-  const Answer& answer = service ? view_->services.at(service->value) : view_->node;
+Response Pages::finished(const Request& request, const Negotiated& form, std::optional<ServiceId> service, int code) {
+  const Answer& answer = answer_for(service);
   Response out;
-  out.code = answer.code;
+  out.code = code;
   out.content_type = form.content_type;
   out.age_from = answer.oldest_evidence;
   out.shared_headers = request.is_detailed ? answer.headers : answer.terse_headers;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "publish/code_map.hpp"
 #include "publish/front.hpp"
 #include "publish/negotiation.hpp"
 #include "publish/outcome.hpp"
@@ -28,7 +29,8 @@ class Pages {
 
  private:
   Response health(const Request& request, Now now);
-  Response finished(const Request& request, const Negotiated& form, std::optional<ServiceId> service);
+  Response finished(const Request& request, const Negotiated& form, std::optional<ServiceId> service, int code);
+  const Answer& answer_for(std::optional<ServiceId> service) const;
   Response judged(const Request& request, const Negotiated& form, const Outcome& outcome,
                   std::optional<ServiceId> service, std::optional<CheckId> check, std::vector<std::string> warnings,
                   Now now);

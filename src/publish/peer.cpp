@@ -246,7 +246,11 @@ Hall::Hall(Loop& loop, const FrontLimits& limits, FrontStats& stats)
 
 Hall::~Hall() = default;
 
-void Hall::add(std::unique_ptr<Peer> peer) {
+void Hall::add(std::unique_ptr<Peer> peer, const HostAddress& source) {
+  if (crowds_.count(source) >= limits_.connections_per_source) {
+    FrontStats::add(stats_.over_source_cap);
+    crowds_.oldest(source, [](const Peer& p) { return at(p.awaited_); })->make_room();
+  }
   if (peers_.size() >= limits_.connections) {
     for (auto& queue : queues_) {
       if (queue.empty()) continue;
@@ -263,6 +267,7 @@ void Hall::add(std::unique_ptr<Peer> peer) {
   auto& queue = queues_[at(added.awaited_)];
   added.place_ = queue.insert(queue.end(), &added);
   arm(added.since_ + time_for(added.awaited_));
+  added.place_in_crowd_ = crowds_.add(source, added);
   added.start();
 }
 
@@ -282,6 +287,7 @@ void Hall::place(Peer& peer, Awaited kind) {
 void Hall::remove(Peer& peer) {
   output_bytes_ -= peer.queued();
   queues_[at(peer.awaited_)].erase(peer.place_);
+  if (peer.place_in_crowd_) crowds_.remove(*peer.place_in_crowd_);
   const auto found = peers_.find(peer.id_);
   // It may be in the middle of its own callback: it lives until the next turn.
   if (gone_.empty()) loop_.post([this] { gone_.clear(); });
@@ -302,6 +308,7 @@ void Hall::end_all() {
 
 void Hall::clear() {
   for (auto& queue : queues_) queue.clear();
+  crowds_ = {};
   peers_.clear();
   gone_.clear();
 }

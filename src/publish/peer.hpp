@@ -20,6 +20,7 @@
 #include "loop/loop.hpp"
 #include "publish/front.hpp"
 #include "publish/poll_set.hpp"
+#include "publish/source_crowds.hpp"
 #include "publish/stats.hpp"
 #include "publish/stream.hpp"
 
@@ -112,6 +113,7 @@ class Peer {
   bool is_broken_ = false;   // a write found the connection gone
   bool has_ended_ = false;   // the peer's FIN came
   bool has_spoken_ = false;  // the peer has sent something
+  std::optional<SourceCrowds::Place> place_in_crowd_;
 };
 
 class Hall {
@@ -121,8 +123,8 @@ class Hall {
   Hall(const Hall&) = delete;
   Hall& operator=(const Hall&) = delete;
 
-  // Makes room first if the hall is full. Starts the peer.
-  void add(std::unique_ptr<Peer> peer);
+  // Makes room first if the hall is full, or if `source` (unknown = not counted) holds too many. Starts the peer.
+  void add(std::unique_ptr<Peer> peer, const HostAddress& source = {});
   Peer* find(std::uint64_t id);
   std::size_t size() const { return peers_.size(); }
   void end_all();  // politely
@@ -153,6 +155,7 @@ class Hall {
   // One queue for each kind of wait: its time is the same for all, so the oldest is in front.
   std::array<std::list<Peer*>, awaited_kinds> queues_;
   std::uint64_t next_id_ = 1;
+  SourceCrowds crowds_;
   std::size_t output_bytes_ = 0;  // of all peers, not yet taken
   std::function<void()> when_empty_;
   PollSet polls_;

@@ -12,8 +12,8 @@ namespace vital {
 
 struct FrontStats {
   using Count = std::atomic<std::uint64_t>;
-  Count connections{}, connections_open{}, silent{}, evicted{}, timed_out{}, resets{}, accept_errors{}, proxied{},
-      agent_checks{}, agent_unknown_services{};
+  Count connections{}, connections_open{}, silent{}, evicted{}, over_source_cap{}, timed_out{}, resets{},
+      accept_errors{}, proxied{}, agent_checks{}, agent_unknown_services{};
 
   void request(int code) {
     if (code >= 100 && code < 600) add(codes_[static_cast<std::size_t>(code - 100)]);
@@ -22,17 +22,10 @@ struct FrontStats {
 
   FrontCounters read() const {
     const auto get = [](const Count& c) { return c.load(std::memory_order_relaxed); };
-    FrontCounters out{get(connections),
-                      get(connections_open),
-                      get(silent),
-                      get(evicted),
-                      get(timed_out),
-                      get(resets),
-                      get(accept_errors),
-                      get(proxied),
-                      get(agent_checks),
-                      get(agent_unknown_services),
-                      {}};
+    FrontCounters out{get(connections),  get(connections_open),       get(silent),
+                      get(evicted),      get(over_source_cap),        get(timed_out),
+                      get(resets),       get(accept_errors),          get(proxied),
+                      get(agent_checks), get(agent_unknown_services), {}};
     for (std::size_t i = 0; i < codes_.size(); ++i) {
       if (const std::uint64_t n = get(codes_[i])) out.requests.emplace_back(static_cast<int>(i) + 100, n);
     }

@@ -43,6 +43,7 @@ struct AgentFacts {
 struct Answer {
   Verdict status = Verdict::fail;  // pass, warn or fail
   int code = 503;
+  OverlayKind overlay = OverlayKind::none;
   std::string headers;        // of this status, each line with its CRLF; for those who may see details
   std::string terse_headers;  // the same, with a reason that names no more than check, verdict and cause
   std::string terse_json;     // {"status":"pass"} and a newline

@@ -134,6 +134,19 @@ TEST_CASE("requests that cannot be read get their code, and the end is a FIN eve
       {"an oversize body, sent", "POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'b'), 413},
       {"two lengths", "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", 400},
       {"length and chunks", "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc", 400},
+      {"the same length twice", "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400},
+      {"a list of lengths", "POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\nabc", 400},
+      {"a signed length", "POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc", 400},
+      {"a negative length", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400},
+      {"a length beyond 64 bits", "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
+      {"chunks, then a length", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", 400},
+      {"two encodings", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", 400},
+      {"a disguised encoding", "POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", 501},
+      {"a space before the colon", "POST / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc", 400},
+      {"a folded header", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", 400},
+      {"a carriage return within a header", "GET / HTTP/1.1\r\nA: b\rTransfer-Encoding: chunked\r\n\r\n", 400},
+      {"a NUL", std::string("GET /\0 HTTP/1.1\r\n\r\n", 18), 400},
+      {"chunks in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"chunks", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 411},
       {"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
       {"a PROXY header from who may not", "PROXY TCP4 1.1.1.1 1.1.1.1 1 2\r\nGET / HTTP/1.0\r\n\r\n", 400},
@@ -331,6 +344,75 @@ TEST_CASE("at the connection limit the one that waits longest gives way, those n
   CHECK(gave_way.end == End::fin);
   proven.send("GET /health HTTP/1.1\r\n\r\n");
   CHECK(proven.receive_answer().code() == 200);
+}
+
+TEST_CASE("a consumer with codes of its own gets them by ?as=") {
+  RunningFront front;
+  struct Row {
+    const char* as;
+    int warn, fail, drain;
+  };
+  const Row rows[] = {{"consul", 429, 503, 503}, {"haproxy-404", 200, 503, 404}, {"nagios", 429, 503, 503},
+                      {"gcp", 200, 503, 503},    {"aws", 200, 503, 503},         {"azure", 200, 503, 503},
+                      {"envoy", 200, 503, 503},  {"kubernetes", 200, 503, 503},  {"keepalived", 200, 503, 503},
+                      {"varnish", 200, 503, 503}};
+  const std::pair<Mood, int Row::*> moods[] = {
+      {Mood::warn, &Row::warn}, {Mood::fail, &Row::fail}, {Mood::drain, &Row::drain}, {Mood::maintenance, &Row::drain}};
+  for (const auto& [mood, code] : moods) {
+    front.show(mood);
+    for (const Row& row : rows) {
+      for (const char* path : {"/health?as=", "/health/web?as=", "/?format=text&as=", "/health?exclude=nope&as="}) {
+        INFO(path << row.as);
+        const Received got = front.get(path + std::string(row.as));
+        CHECK(got.code() == row.*code);
+        CHECK(got.has("Retry-After: ") == (got.code() == 503));
+      }
+    }
+  }
+  front.show(Mood::pass);
+  for (const Row& row : rows) CHECK(front.get("/health?as=" + std::string(row.as)).code() == 200);
+  // A service's own codes give way: this one calls a warning 429 and Google would take it for dead.
+  front.show(Mood::warn);
+  CHECK(front.get("/health/mail?as=gcp").code() == 200);
+  const Received typo = front.get("/health?as=gpc");
+  CHECK(typo.code() == 400);
+  CHECK(typo.has("as is one of consul, haproxy-404, "));
+  front.board.valid_until.store(Loop::now() - 3s);
+  CHECK(front.get("/health?as=haproxy-404").code() == 503);
+}
+
+TEST_CASE("exclude may be repeated, and each name is judged by itself") {
+  RunningFront front;
+  front.show(Mood::fail);  // db fails
+  CHECK(front.get("/health/web?exclude=app").code() == 503);
+  CHECK(front.get("/health/web?exclude=db").code() == 200);
+  CHECK(front.get("/health/web?exclude=app&exclude=db").code() == 200);
+  const Received got = front.get("/health/web?exclude=nope&exclude=db&exclude=neither");
+  CHECK(got.code() == 200);
+  CHECK(got.has("no check \\\"nope\\\" to exclude"));
+  CHECK(got.has("no check \\\"neither\\\" to exclude"));
+}
+
+TEST_CASE("one source cannot hold more than its share: its own oldest gives way, others do not notice") {
+  RunningFront front([](FrontOptions& o) {
+    o.limits.connections_per_source = 3;
+    o.limits.counts_loopback = true;
+  });
+  Client proven(front.health);
+  proven.send("GET /health HTTP/1.1\r\n\r\n");
+  CHECK(proven.receive_answer().code() == 200);
+  Client silent(front.health), second(front.health), third(front.health);
+  CHECK(silent.receive().end == End::fin);
+  CHECK(eventually([&] { return front.front.counters().over_source_cap == 1; }));
+  proven.send("GET /health HTTP/1.1\r\n\r\n");
+  CHECK(proven.receive_answer().code() == 200);
+  CHECK(front.get("/metrics").has("vitald_http_connections_over_source_cap_total 2\n"));
+
+  RunningFront local([](FrontOptions& o) { o.limits.connections_per_source = 3; });
+  std::vector<Client> many;
+  for (int i = 0; i < 8; ++i) many.emplace_back(local.health);
+  CHECK(eventually([&] { return local.front.counters().connections_open == 8; }));
+  CHECK(local.front.counters().over_source_cap == 0);
 }
 
 TEST_CASE("who does not take his answers is stopped, and the memory they would fill is bounded") {
