@@ -19,6 +19,7 @@ TEST_PACKAGES=(
   python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml openssl iproute2 util-linux systemd
   postgresql mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   monitoring-plugins-basic resource-agents
+  redis-server redis-sentinel redis-tools
 )
 # What the benchmarks take beside that.
 BENCH_PACKAGES=(wrk)

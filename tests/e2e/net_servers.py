@@ -1,0 +1,98 @@
+"""More real servers for the end-to-end tests, made as those of servers.py are: caches, name servers, mail, time.
+
+    with Redis() as one, Redis(replica_of=one) as two, Sentinel([one]) as watcher: ...
+"""
+import re
+import subprocess
+
+from servers import LOCALHOST, Certificates, Server, free_port, listens, program, wait_until
+from serving import give
+
+
+# ---- Redis -----------------------------------------------------------------------------------------------------------
+
+class Redis(Server):
+    """Redis with the ACL user `app` beside the default one, on `port` in clear and on tls_port with TLS."""
+
+    name = "redis"
+    user = "redis"
+    app_user, app_password = "app", "s3cret-redis"
+    acl = "+ping +info +cluster|info +set +get +del ~vitald:probe:*"
+
+    def __init__(self, replica_of=None, settings=None, default_user="on nopass ~* &* +@all", certificate=None, key=None,
+                 wants_client=False):
+        super().__init__()
+        self.tls_port = free_port()
+        self.socket = self.directory / "s"
+        tls = Certificates.shared()
+        self.settings = {
+            "port": self.port, "tls-port": self.tls_port, "bind": LOCALHOST, "unixsocket": self.socket, "dir": self.directory,
+            "save": '""', "loglevel": "verbose", "tls-cert-file": certificate or tls.certificate,
+            "tls-key-file": tls.key_for(self.user, key), "tls-ca-cert-file": tls.ca,
+            "tls-auth-clients": "yes" if wants_client else "no",
+            "repl-diskless-sync-delay": 0, "repl-timeout": 2, "repl-ping-replica-period": 1, **(settings or {})}
+        self.default_user = default_user
+        if replica_of is not None:
+            self.settings["replicaof"] = f"{LOCALHOST} {replica_of.port}"
+
+    def prepare(self):
+        lines = [f"{k} {v}" for k, v in self.settings.items()]
+        lines += [f"user default {self.default_user}", f"user {self.app_user} on >{self.app_password} {self.acl}",
+                  "user root on >root &* ~* +@all"]
+        (self.directory / "redis.conf").write_text("\n".join(lines) + "\n")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("redis-server"), self.directory / "redis.conf"]
+
+    def is_ready(self):
+        return listens(self.port) and listens(self.tls_port)
+
+    def cli(self, *words):
+        done = subprocess.run(["redis-cli", "-h", self.host, "-p", str(self.port), "--user", "root", "--pass", "root",
+                               "--no-auth-warning", *map(str, words)], capture_output=True, text=True, timeout=10, check=False)
+        return done.stdout.strip()
+
+    def info(self, field):
+        found = re.search(rf"^{field}:(.*?)\r?$", self.cli("INFO", "everything"), re.M)
+        return found[1] if found else None
+
+    def follows(self):
+        wait_until(lambda: self.info("master_link_status") == "up", what="the replica follows")
+        return self
+
+
+class Sentinel(Server):
+    """Redis Sentinel that watches `master` under the name mymaster, alone (quorum 1)."""
+
+    name = "sentinel"
+    user = "redis"
+
+    def __init__(self, master):
+        super().__init__()
+        self.master = master
+
+    def prepare(self):
+        (self.directory / "sentinel.conf").write_text(f"""
+port {self.port}
+bind {LOCALHOST}
+dir {self.directory}
+sentinel monitor mymaster {LOCALHOST} {self.master.port} 1
+sentinel auth-user mymaster root
+sentinel auth-pass mymaster root
+sentinel down-after-milliseconds mymaster 500
+sentinel failover-timeout mymaster 3000
+""")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("redis-sentinel"), self.directory / "sentinel.conf"]
+
+    def cli(self, *words):
+        done = subprocess.run(["redis-cli", "-h", self.host, "-p", str(self.port), *words], capture_output=True, text=True,
+                              timeout=10, check=True)
+        return done.stdout.split("\n")
+
+    def field(self, name):
+        said = self.cli("SENTINEL", "MASTER", "mymaster")
+        return said[said.index(name) + 1] if name in said else ""

@@ -1,0 +1,60 @@
+// The wires that checks of ours read themselves: the first byte says which protocol, the rest is what a server said.
+// What holds for any input: a framer never claims bytes it was not given, says the same whether the bytes come at once
+// or one by one, and what it calls whole can be read.
+//
+//   dialogue_fuzz corpus/ tests/data/checks/dialogue-corpus -max_len=4096
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "net/framing.hpp"
+#include "redis/resp.hpp"
+#include "redis/verdict.hpp"
+
+namespace {
+
+using vital::net::Framing;
+using Status = Framing::Status;
+
+void claim(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Gives the first message, or nothing.
+std::string_view framed(vital::net::Framer framer, std::string_view bytes) {
+  const Framing all = framer(bytes);
+  claim(all.status != Status::whole || (all.length > 0 && all.length <= bytes.size()));
+  if (bytes.size() < 1000) {
+    Framing pieces;
+    for (size_t n = 1; n <= bytes.size() && pieces.status == Status::more; ++n) pieces = framer(bytes.substr(0, n));
+    claim(pieces.status == all.status && pieces.length == all.length);
+  }
+  return all.status == Status::whole ? bytes.substr(0, all.length) : std::string_view();
+}
+
+void redis(std::string_view bytes) {
+  using namespace vital::redis;
+  const std::string_view message = framed(frame, bytes);
+  if (message.empty()) return;
+  const auto reply = parse(message);
+  claim(reply.has_value());
+  if (reply->is_error()) claim(!error_meaning(*reply, "X").text.empty());
+  if (const auto view = sentinel_view(*reply)) disagreement(Info("role:master\r\n"), *view, "m");
+  claim(judge(Info(reply->text), {}, "t", 0).text.size() < 100000);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
+  switch (*data) {
+    case 'R':
+      redis(bytes);
+      break;
+    default:
+      break;
+  }
+  return 0;
+}
