@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -68,6 +70,40 @@ class Body {
         continue;
       }
       out.emplace_back(one_line(name, 64), one_line(value.get<std::string>(), longest_text));
+    }
+    return out;
+  }
+
+  // {"size": 42, "age": {"value": 3, "unit": "s", "warn": 10, "fail": 20}}
+  std::vector<Measure> take_measures(const std::string& key) {
+    known_.push_back(key);
+    std::vector<Measure> out;
+    const auto found = json_.find(key);
+    if (found == json_.end() || found->is_null()) return out;
+    if (!found->is_object() || found->size() > 64) {
+      complain(key + " must be an object of at most 64 numbers");
+      return out;
+    }
+    constexpr double none = std::numeric_limits<double>::quiet_NaN();
+    for (const auto& [name, value] : found->items()) {
+      const Json whole = value.is_object() ? value : Json{{"value", value}};
+      const auto number = [&](const char* member, double otherwise) {
+        const auto at = whole.find(member);
+        if (at == whole.end() || at->is_null()) return otherwise;
+        return at->is_number() ? at->get<double>() : std::numeric_limits<double>::infinity();
+      };
+      Measure m{one_line(name, 64),
+                number("value", std::numeric_limits<double>::infinity()),
+                {},
+                number("warn", none),
+                number("fail", none)};
+      const bool has_unit = whole.contains("unit") && whole["unit"].is_string();
+      if (has_unit) m.unit = one_line(whole["unit"].get<std::string>(), 16);
+      if (std::isinf(m.value) || std::isinf(m.warn) || std::isinf(m.fail) || (whole.contains("unit") && !has_unit)) {
+        complain(key + "." + m.name + " must be a number, or as in {\"value\": 3, \"unit\": \"s\"}");
+        continue;
+      }
+      out.push_back(std::move(m));
     }
     return out;
   }
@@ -178,6 +214,7 @@ Wish record(const AdminRequest& request, const Plan& plan, CheckId check) {
   result.cause = is_good ? Cause::none : cause.value_or(Cause::content);
   result.text = one_line(body.take("text", "reported"), 1024);
   result.facts = body.take_map("facts");
+  result.measures = body.take_measures("measures");
   if (const std::string problem = body.problem(); !problem.empty()) return refuse(400, problem);
   if (!plan.at(check).is_passive) {
     return refuse(409, "check " + quote(plan.at(check).name) + " is probed by vitald itself and takes no reports");

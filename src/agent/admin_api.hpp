@@ -4,7 +4,8 @@
 //   POST   /api/v1/maintenance          {"kind": "drain"|"maintenance", "service", "for", "reason", "owner"}
 //   DELETE /api/v1/maintenance          ?service=NAME or {"service"}; without one, the node's
 //   POST   /api/v1/checks/NAME/run
-//   POST   /api/v1/checks/NAME/result   {"verdict", "cause", "text", "facts"}, for checks that are reported
+//   POST   /api/v1/checks/NAME/result   {"verdict", "cause", "text", "facts", "measures"}, for checks
+//                                       that are reported
 //   POST   /api/v1/reload
 #pragma once
 

@@ -51,6 +51,12 @@ FrontOptions front_options(const Config& config) {
   out.admin = AdminSocket{config.admin.socket, config.admin.mode, config.admin.group};
   out.details = show_details(config.health.details);
   out.proxy_protocol = config.health.proxy_protocol;
+  for (std::size_t i = 0; i < config.plan->checks.size(); ++i) {
+    if (!config.plan->checks[i].is_passive || !config.specs[i]) continue;
+    for (const auto& [option, items] : config.specs[i]->values) {
+      if (option == "token" && !items.empty()) out.report_tokens.emplace_back(config.plan->checks[i].name, items[0]);
+    }
+  }
   return out;
 }
 

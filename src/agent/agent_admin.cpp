@@ -34,7 +34,7 @@ std::string text_of(const nlohmann::ordered_json& body) {
 
 void Agent::handle(const AdminRequest& request, AdminReply reply) {
   const Now now = Loop::both();
-  const std::string peer = admin::user_name(request.uid);
+  const std::string peer = request.is_by_token ? "a token" : admin::user_name(request.uid);
   admin::Wish wish = admin::parse(request, performer_->plan(), now.wall, peer);
   std::visit(Overloaded{[&](AdminAnswer& refused) { reply(std::move(refused)); },
                         [&](const admin::Lay& lay) {

@@ -77,6 +77,12 @@ class Explainer {
     const CheckPlan& c = plan_.checks[i];
     fmt::print("  {}  {}{}\n", paint_.bold(c.name), c.type,
                c.description.empty() ? "" : "  " + paint_.dim(one_line(c.description, 200)));
+    if (c.is_passive) {
+      const bool has_token = std::any_of(config_.settings[i].begin(), config_.settings[i].end(),
+                                         [](const Setting& s) { return s.name == "token"; });
+      fmt::print("    {:<20} somebody, by vitalctl report {} pass{}; fails after {} without a report\n", "reported by",
+                 c.name, has_token ? ", or over the health address with its token" : "", format_duration(c.max_age));
+    }
     std::vector<std::string> defaults;
     for (const Setting& s : config_.settings[i]) {
       const std::string value = one_line(s.value.empty() ? "\"\"" : s.value, 200);

@@ -10,6 +10,46 @@
 namespace vital::config {
 namespace {
 
+// A check of this type is never probed: somebody reports it. Its module only declares what can be configured.
+constexpr std::string_view reported_type = "heartbeat";
+// What only a probe could have.
+constexpr std::string_view of_probes[] = {"timeout", "retries", "retry_delay", "edge_interval", "warn_after"};
+
+// The profile of a check that is reported: each report counts at once, and nothing is tried again.
+Profile reported(Profile profile) {
+  profile.timeout = {};
+  profile.retries = 0;
+  profile.rise = profile.fall = 1;
+  return profile;
+}
+
+// The options of a check that is reported: refuses what it cannot have, and forgets what the defaults say of that.
+void apply_reported(CheckDraft& check, const Section& section, CommonOptions own, CommonOptions defaults,
+                    const Profile& profile, Problems& problems) {
+  for (const std::string_view key : of_probes) {
+    if (section.has(key)) {
+      section.complain(key, "a heartbeat is never probed; remove it (interval and max_age say when a report is due)");
+    }
+  }
+  for (CommonOptions* options : {&own, &defaults}) {
+    options->timeout = options->retry_delay = options->edge_interval = options->warn_after = {};
+    options->retries = {};
+  }
+  Profile fitting = reported(profile);
+  if (own.max_age && !own.interval) {
+    // Who says how long silence may last need not say how often a report comes.
+    fitting.interval = std::min(defaults.interval ? defaults.interval->value : fitting.interval, own.max_age->value);
+    defaults.interval = {};
+  }
+  apply_common(check, own, defaults, fitting, problems);
+  std::erase_if(check.settings, [](const Setting& s) {
+    return std::find(std::begin(of_probes), std::end(of_probes), s.name) != std::end(of_probes);
+  });
+  for (Setting& s : check.settings) {
+    if (s.from.starts_with("profile") && (s.name == "rise" || s.name == "fall")) s.from = "default";
+  }
+}
+
 // A check without a usable type: the keys that are nearly ones every check has are the only ones worth a word.
 void explain_missing_type(const Entry& entry, const Section& section, Problems& problems) {
   bool is_misspelt = false;
@@ -50,14 +90,19 @@ CheckDraft read_check(const Entry& entry, const CommonOptions& defaults, const P
   const Section section(cx.problems, entry.value, check.path(), "check", Section::Unknown::collected);
   if (!section.is_map()) return check;
 
-  apply_common(check, read_common(section), defaults, profile, cx.problems);
+  const auto type = section.text("type");
+  check.plan.is_passive = type == reported_type;
+  if (check.plan.is_passive) {
+    apply_reported(check, section, read_common(section), defaults, profile, cx.problems);
+  } else {
+    apply_common(check, read_common(section), defaults, profile, cx.problems);
+  }
   check.plan.description = section.text("description").value_or("");
   if (const Node* list = section.get("depends_on"); list != nullptr && section.texts("depends_on")) {
     if (list->is_scalar()) check.depends_on.push_back({list->text, list->mark});
     for (const Node& item : list->items) check.depends_on.push_back({item.text, item.mark});
   }
 
-  const auto type = section.text("type");
   if (!type) {
     explain_missing_type(entry, section, cx.problems);
     return check;

@@ -224,9 +224,13 @@ void apply_common(CheckDraft& check, const CommonOptions& own, const CommonOptio
   const Duration least = plan.interval + plan.timeout;
   if ((own.max_age || defaults.max_age) && plan.max_age < least) {
     complain(own.max_age, defaults.max_age,
-             fmt::format("{} is shorter than interval + timeout = {}, so the check would go stale between two probes; "
-                         "write at least {}",
-                         format_duration(plan.max_age), format_duration(least), format_duration(least)));
+             plan.is_passive
+                 ? fmt::format("{} is shorter than the interval {}, so it would fail between two reports; write at "
+                               "least {}, or a shorter interval",
+                               format_duration(plan.max_age), interval, interval)
+                 : fmt::format("{} is shorter than interval + timeout = {}, so the check would go stale between two "
+                               "probes; write at least {}",
+                               format_duration(plan.max_age), format_duration(least), format_duration(least)));
   }
 
   plan.start_delay = choose.pick("start_delay", own.start_delay, defaults.start_delay, Duration{});

@@ -16,11 +16,11 @@ CheckState::CheckState(const CheckPlan& plan, Now added, Instant first_due)
       age_from_(first_due) {}
 
 bool CheckState::is_unproven(Instant now) const {
-  return evidence_at_ && plan_.max_age > Duration::zero() && now >= *evidence_at_ + plan_.max_age;
+  return !plan_.is_passive && evidence_at_ && plan_.max_age > Duration::zero() && now >= *evidence_at_ + plan_.max_age;
 }
 
 std::optional<Instant> CheckState::proven_until() const {
-  if (!evidence_at_ || plan_.max_age <= Duration::zero()) return {};
+  if (plan_.is_passive || !evidence_at_ || plan_.max_age <= Duration::zero()) return {};
   return *evidence_at_ + plan_.max_age;
 }
 
@@ -62,6 +62,8 @@ bool CheckState::advance(Now now) {
       missed.verdict = Verdict::fail;
       missed.cause = Cause::timeout;
       missed.text = "no report for " + friendly_duration(now.mono - age_from_);
+      if (last_ && !last_->text.empty())
+        missed.text += "; the last one said " + std::string(name(last_->verdict)) + ": " + last_->text;
       streak_ = last_ && last_->verdict == Verdict::fail ? streak_ + 1 : 1;
       last_ = missed;
       last_at_ = now.mono;
@@ -96,7 +98,13 @@ std::optional<Instant> CheckState::wake() const {
   return at;
 }
 
-void CheckState::hold_from(Instant now) { age_from_ = std::max(age_from_, now); }
+void CheckState::hold_from(Instant now, Duration lost) {
+  if (plan_.is_passive) {
+    age_from_ = std::min(age_from_ + lost, std::max(age_from_, now));
+  } else {
+    age_from_ = std::max(age_from_, now);
+  }
+}
 
 void CheckState::aged_by(Duration how_long) {
   if (evidence_at_) evidence_at_ = *evidence_at_ - how_long;
@@ -141,7 +149,7 @@ SavedCheck CheckState::save(Instant now) const {
   s.last_good = last_good_;
   s.flap_penalty = flap_.at(now);
   s.is_flapping = flap_.is_flapping();
-  if (evidence_at_) s.evidence_age = now - *evidence_at_;
+  if (evidence_at_) s.evidence_age = now - (plan_.is_passive ? age_from_ : *evidence_at_);
   if (last_ && last_at_) {
     s.last_age = now - *last_at_;
     s.last_wall = last_wall_;
@@ -164,7 +172,7 @@ void CheckState::restore(Now now, const SavedCheck& s, Duration elapsed) {
   flap_.restore(s.flap_penalty, s.is_flapping, now.mono - elapsed);
   evidence_at_ = now.mono - elapsed - *s.evidence_age;
   is_stale_ =
-      s.state == State::stale || (plan_.is_passive && s.state == State::fail && is_unproven(now.mono - elapsed));
+      s.state == State::stale || (plan_.is_passive && s.state == State::fail && *s.evidence_age >= plan_.max_age);
   is_provisional_ = s.fingerprint != plan_.fingerprint;
   if (is_provisional_) hysteresis_.decide(s.state != State::fail);
   if (s.last_age) {
@@ -177,7 +185,8 @@ void CheckState::restore(Now now, const SavedCheck& s, Duration elapsed) {
     last_at_ = now.mono - elapsed - *s.last_age;
     last_wall_ = s.last_wall;
   }
-  hold_from(now.mono);
+  if (plan_.is_passive) age_from_ = now.mono - elapsed - *s.evidence_age;
+  hold_from(now.mono, elapsed);
 }
 
 }  // namespace vital

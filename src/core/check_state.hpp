@@ -35,8 +35,9 @@ class CheckState {
   std::optional<Instant> wake() const;
 
   // The agent was not there (stopped, asleep, restarted): nobody could look, so nothing turns stale before there was
-  // time to look again. What is older than max_age meanwhile is_unproven().
-  void hold_from(Instant now);
+  // time to look again. What is older than max_age meanwhile is_unproven(). For a passive check the time that was
+  // `lost` is no silence, since a report would have found nobody; the silence before it counts on.
+  void hold_from(Instant now, Duration lost);
   // The host slept `how_long` without the clock seeing it: all evidence is that much older.
   void aged_by(Duration how_long);
 
@@ -48,7 +49,8 @@ class CheckState {
   bool is_pending_change() const { return has_evidence() && hysteresis_.progress().has_value(); }
   bool is_flapping() const { return flap_.is_flapping(); }
   bool has_evidence() const { return evidence_at_.has_value(); }
-  // Shown, but the evidence is older than max_age: services treat it as unknown.
+  // Shown, but the evidence is older than max_age: services treat it as unknown. Never true of a passive check, whose
+  // silence is a failure instead.
   bool is_unproven(Instant now) const;
   // When it will be unproven if nothing comes; empty if it has no evidence.
   std::optional<Instant> proven_until() const;

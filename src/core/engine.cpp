@@ -116,7 +116,7 @@ void Engine::Impl::resume_after_stall(Now now, Duration late) {
        {{"for", friendly_duration(late)}, {"flights", text_of(flights_.size())}});
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    slot.state.hold_from(now.mono);
+    slot.state.hold_from(now.mono, late);
     if (!slot.cycle) continue;
     if (const Flight* f = slot.cycle->flight()) {
       if (f->deadline > now.mono) continue;
@@ -143,7 +143,7 @@ void Engine::Impl::take(Now now, const Slept& in) {
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     slot.state.aged_by(in.how_long);
-    slot.state.hold_from(now.mono);
+    slot.state.hold_from(now.mono, Duration::zero());  // a clock that did not run counted no silence
     if (slot.cycle) {
       drop_flight(i, true);
       look_anew(now, slot);
@@ -374,6 +374,7 @@ void Engine::Impl::take(Now now, const RunNow& in) {
 
 void Engine::Impl::take(Now now, const Report& in) {
   if (in.check.value >= slots_.size() || slots_[in.check.value].cycle) return;
+  if (!only_reports_) effects_.emplace_back(ProbeEnded{in.check, in.result});
   outcome(now, in.check.value, in.result, now.mono);
   reckon_wake(now.mono, in.check.value);
 }

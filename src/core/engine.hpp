@@ -117,7 +117,8 @@ struct Note {
   std::vector<std::pair<std::string, std::string>> fields;
 };
 
-// An attempt ended, as judged: retries and our own timeouts included. For counting; the core needs no answer.
+// An attempt ended, as judged: retries, our own timeouts and reports of passive checks included. For counting; the core
+// needs no answer.
 struct ProbeEnded {
   CheckId check;
   ProbeResult result;

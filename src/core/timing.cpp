@@ -133,8 +133,8 @@ CheckTiming of_check(const CheckPlan& c) {
     t.flap_hold = Duration(static_cast<Duration::rep>(half_lives * static_cast<double>(c.flap.half_life.count())));
   }
   if (c.is_passive) {
-    // Silence is the failure, counted from the last report; the next report ends it.
-    t.to_fail = {c.max_age, c.max_age};
+    // At best somebody reports the failure himself. Else silence is it, counted from the last report; the next ends it.
+    t.to_fail = {Duration::zero(), c.max_age};
     return t;
   }
   const Duration edge = edge_of(c);
@@ -202,8 +202,9 @@ std::string table(const Plan& plan) {
   std::string out;
   for (const CheckPlan& c : plan.checks) {
     const CheckTiming t = of_check(c);
-    out += "check " + c.name + ": fail after " + text_of(t.to_fail) + ", pass again after " + text_of(t.to_pass) +
-           ", stale after " + friendly_duration(t.to_stale) + " without evidence";
+    out += "check " + c.name + ": fail after " + text_of(t.to_fail) + ", pass again after " + text_of(t.to_pass);
+    out += c.is_passive ? ", by its reports or by their absence"
+                        : ", stale after " + friendly_duration(t.to_stale) + " without evidence";
     if (t.flap_hold > Duration::zero())
       out += ", held at most " + friendly_duration(t.flap_hold) + " more while flapping";
     out += "\n";

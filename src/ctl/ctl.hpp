@@ -25,6 +25,7 @@ int resume(int argc, char** argv);
 int events(int argc, char** argv);
 int history(int argc, char** argv);
 int reload(int argc, char** argv);
+int report(int argc, char** argv);
 
 constexpr cmd::Option socket_option{0, "socket", "PATH", "the agent's admin socket, or $VITALD_SOCKET",
                                     "/run/vitald/admin.sock"};

@@ -58,6 +58,7 @@ struct Command {
 constexpr auto commands = std::to_array<Command>({
     {"status", ctl::status, "what the agent sees now", ctl::exit_unknown},
     {"check", ctl::check, "probe one check now and wait for the result", ctl::exit_unknown},
+    {"report", ctl::report, "tell how something went that the agent does not probe", 1},
     {"drain", ctl::drain, "take the node or a service out of rotation", 1},
     {"maintenance", ctl::maintenance, "the same, told as maintenance", 1},
     {"resume", ctl::resume, "end a drain or maintenance", 1},

@@ -155,6 +155,7 @@ struct Front::Impl {
     networks = std::move(proxies);
     hall.set_limits(asked.limits);
     room.set_details(asked.details);
+    room.set_reporters(asked.report_tokens);
     std::erase_if(doors, [&](const auto& door) {
       if (std::find(wanted.begin(), wanted.end(), door->socket) != wanted.end()) return false;
       accept_from(*door);  // who is in its queue already is still served

@@ -65,12 +65,14 @@ struct FrontOptions {
   std::optional<AdminSocket> admin;
   ShowDetails details = ShowDetails::loopback;
   std::vector<std::string> proxy_protocol;  // networks whose connections may begin with a PROXY header: "10.0.0.0/8"
+  std::vector<std::pair<std::string, std::string>> report_tokens;  // check and token: who may report over `health`
   FrontLimits limits;
 };
 
 using QueryList = std::vector<std::pair<std::string, std::string>>;  // decoded, in the order of their names
 
-// A write request that came through the admin socket: any POST, PUT, PATCH or DELETE under /api/.
+// A write request that came through the admin socket: any POST, PUT, PATCH or DELETE under /api/; or the report of a
+// check whose token came with it, through a health listener.
 struct AdminRequest {
   std::string method;
   std::string path;  // decoded, without the query
@@ -78,6 +80,7 @@ struct AdminRequest {
   std::string body;
   uid_t uid = 0;  // of the process at the other end
   pid_t pid = 0;
+  bool is_by_token = false;  // a report that came through a health listener; uid and pid say nothing then
 };
 struct AdminAnswer {
   int status = 200;
@@ -122,6 +125,10 @@ struct FrontCounters {
   std::uint64_t proxied = 0;          // with a PROXY header
   std::uint64_t agent_checks = 0;
   std::uint64_t agent_unknown_services = 0;
+  std::uint64_t reports_taken = 0;                      // of heartbeats, over a health listener
+  std::uint64_t reports_unauthorized = 0;               // without a good token
+  std::uint64_t reports_limited = 0;                    // beyond the rate
+  std::uint64_t reports_refused = 0;                    // too long, or no POST
   std::vector<std::pair<int, std::uint64_t>> requests;  // by status code, ascending
 };
 

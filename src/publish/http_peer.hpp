@@ -20,6 +20,7 @@
 #include "publish/listener.hpp"
 #include "publish/pages.hpp"
 #include "publish/peer.hpp"
+#include "publish/reporters.hpp"
 #include "publish/request_framer.hpp"
 #include "publish/request_parser.hpp"
 #include "publish/response.hpp"
@@ -46,6 +47,7 @@ class HttpRoom {
 
   void add_get(std::string path, GetHandler handler);
   void set_details(ShowDetails details) { details_ = details; }
+  void set_reporters(const std::vector<std::pair<std::string, std::string>>& tokens) { reporters_.set(tokens); }
 
   // Answers now, or makes the peer wait and answers later.
   void handle(HttpPeer& peer, const Frame& frame);
@@ -59,6 +61,8 @@ class HttpRoom {
   struct Mailbox;
   void route(HttpPeer& peer, Request& request);
   void route_write(HttpPeer& peer, const Request& request);
+  void route_report(HttpPeer& peer, const Request& request);
+  void hand_to_agent(HttpPeer& peer, const Request& request);
   bool route_registered(HttpPeer& peer, const Request& request);
   void answer_in_turn(HttpPeer& peer, Request request);
   void answer_next();
@@ -70,6 +74,7 @@ class HttpRoom {
   Hall& hall_;
   AdminPort admin_;
   ShowDetails details_;
+  Reporters reporters_;
   Pages pages_;
   RequestParser parser_;
   std::vector<std::pair<std::string, GetHandler>> gets_;  // longest path first

@@ -101,6 +101,7 @@ bool HttpRoom::is_detailed(const HttpPeer& peer) const {
 void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
   const auto take = [&](Request& request) {
     request.body = frame.body;
+    request.authorization = frame.authorization;
     request.is_admin = peer.origin().listener == ListenerKind::admin;
     request.is_detailed = is_detailed(peer);
     try {
@@ -125,6 +126,7 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
 
 void HttpRoom::route(HttpPeer& peer, Request& request) {
   const std::string& m = request.method;
+  if (!request.is_admin && reporters_.is_asked(request.path)) return route_report(peer, request);
   const bool is_read = m == "GET" || m == "HEAD" || m == "OPTIONS" || (m == "POST" && !is_api(request.path));
   const bool is_write = !is_read && (m == "POST" || m == "PUT" || m == "PATCH" || m == "DELETE");
   if (is_write && is_api(request.path) && (request.is_admin || m == "POST")) return route_write(peer, request);
@@ -174,6 +176,34 @@ void HttpRoom::route_write(HttpPeer& peer, const Request& request) {
   if (!request.is_admin) {
     return answer(peer, error_response(403, "nothing is written through this address: use the admin socket"));
   }
+  hand_to_agent(peer, request);
+}
+
+// The one thing that is written through a health listener: the report of a heartbeat, by whoever has its token.
+void HttpRoom::route_report(HttpPeer& peer, const Request& request) {
+  const auto judgement =
+      reporters_.judge(request.path, request.method, request.authorization, request.body.size(), Loop::now());
+  FrontStats& stats = hall_.stats();
+  switch (judgement.outcome) {
+    case Reporters::Outcome::taken:
+      FrontStats::add(stats.reports_taken);
+      return hand_to_agent(peer, request);
+    case Reporters::Outcome::unauthorized:
+      FrontStats::add(stats.reports_unauthorized);
+      break;
+    case Reporters::Outcome::limited:
+      FrontStats::add(stats.reports_limited);
+      break;
+    case Reporters::Outcome::refused:
+      FrontStats::add(stats.reports_refused);
+      break;
+  }
+  Response response = error_response(judgement.code, judgement.why);
+  response.headers += judgement.header;
+  answer(peer, response);
+}
+
+void HttpRoom::hand_to_agent(HttpPeer& peer, const Request& request) {
   if (admin_.loop == nullptr || !admin_.handler) {
     return answer(peer, error_response(501, "this agent takes no write requests"));
   }
@@ -188,8 +218,8 @@ void HttpRoom::route_write(HttpPeer& peer, const Request& request) {
     response.body = std::move(got.json_body);
     box->post(id, ticket, std::move(response));
   });
-  AdminRequest out{request.method,    request.path,     request.query, std::string(request.body),
-                   peer.origin().uid, peer.origin().pid};
+  AdminRequest out{request.method,    request.path,      request.query,    std::string(request.body),
+                   peer.origin().uid, peer.origin().pid, !request.is_admin};
   admin_.loop->post([handler = admin_.handler, out = std::move(out), reply = std::move(reply)]() mutable {
     try {
       handler(std::move(out), reply);

@@ -182,6 +182,11 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.count("vitald_haproxy_agent_checks_total", "Agent-check lines answered.", c.agent_checks);
   out.count("vitald_haproxy_agent_unknown_services_total", "Agent-check lines that named no service of ours.",
             c.agent_unknown_services);
+  out.family("vitald_http_reports_total", "counter", "Reports of heartbeats over the health listener.");
+  out.sample({{"result", "taken"}}, static_cast<double>(c.reports_taken));
+  out.sample({{"result", "unauthorized"}}, static_cast<double>(c.reports_unauthorized));
+  out.sample({{"result", "limited"}}, static_cast<double>(c.reports_limited));
+  out.sample({{"result", "refused"}}, static_cast<double>(c.reports_refused));
 }
 
 std::vector<CheckId> all_checks(const Snapshot& snapshot) {

@@ -18,9 +18,10 @@ struct Request {
   std::string path;                                        // decoded, without the query; "*" for OPTIONS *
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in the order of their names
   std::string accept;
-  std::string_view body;     // as in the frame
-  bool is_admin = false;     // came through the admin socket
-  bool is_detailed = false;  // may see more than the verdict
+  std::string_view body;           // as in the frame
+  std::string_view authorization;  // as in the frame
+  bool is_admin = false;           // came through the admin socket
+  bool is_detailed = false;        // may see more than the verdict
 
   // The first value of that name, or null.
   const std::string* parameter(std::string_view name) const;

@@ -82,10 +82,13 @@ inline std::vector<ModuleInfo> fake_modules() {
   ModuleInfo plugin;
   plugin.type = "plugin";
   plugin.options = {required(option("command", OptionType::list), "[/bin/true]"), option("env", OptionType::map)};
+  ModuleInfo heartbeat;
+  heartbeat.type = "heartbeat";
+  heartbeat.options = {secret(option("token", OptionType::string))};
   ModuleInfo broken;
   broken.type = "badly_made";
   broken.options = {option("count", OptionType::integer, "many")};
-  std::vector<ModuleInfo> all{http, tcp, db, disk, plugin, broken};
+  std::vector<ModuleInfo> all{http, tcp, db, disk, plugin, heartbeat, broken};
   for (ModuleInfo& m : all) m.path = "/checks/" + m.type + ".so";
   return all;
 }

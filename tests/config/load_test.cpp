@@ -512,6 +512,32 @@ checks: {a: {type: disk}}
   CHECK(bare.config->workers_max == 8);
 }
 
+TEST_CASE("a heartbeat is reported, not probed: silence counts, each report counts, probing is not spoken of") {
+  const Room room;
+  const Loaded l = room.load(
+      "defaults: {timeout: 1s, retries: 1, interval: 20s}\n"
+      "checks:\n"
+      "  cron: {type: heartbeat, max_age: 26h}\n"
+      "  agent: {type: heartbeat, interval: 1m}\n"
+      "  fast: {type: heartbeat, max_age: 5s}\n"
+      "  disk: {type: disk}\n");
+  const CheckPlan& cron = check(l, "cron");
+  CHECK(cron.is_passive);
+  CHECK(cron.max_age == 26h);
+  CHECK(cron.rise == 1);
+  CHECK(cron.fall == 1);
+  CHECK(cron.retries == 0);
+  CHECK(check(l, "agent").max_age == 3min);
+  CHECK(check(l, "fast").max_age == 5s);
+  CHECK_FALSE(check(l, "disk").is_passive);
+  for (const Setting& s : l.config->settings[0]) {
+    INFO(s.name);
+    CHECK(s.name != "timeout");
+    CHECK(s.name != "retries");
+    CHECK_FALSE((s.name == "fall" && s.from != "default"));
+  }
+}
+
 TEST_CASE("there may be thousands of checks, and a thousand problems end with how many more there are") {
   const Room room;
   std::string good = "checks:\n", bad = "checks:\n";

@@ -180,7 +180,7 @@ TEST_CASE("a passive check is never probed, follows reports, and its silence is 
   stage.run(1ns);
   CHECK(stage.check("backup").state == State::fail);
   CHECK(stage.check("backup").last->cause == Cause::timeout);
-  CHECK(stage.check("backup").last->text == "no report for 1m");
+  CHECK(stage.check("backup").last->text == "no report for 1m; the last one said pass: text");
   stage.input(Report{stage.id("backup"), result(Verdict::pass)});
   CHECK(stage.check("backup").state == State::pass);
   stage.input(Report{stage.id("backup"), result(Verdict::fail, Cause::content)});
@@ -194,6 +194,46 @@ TEST_CASE("a passive check that never reports fails after max_age") {
   Stage stage(all_of({check}));
   stage.run(30s);
   CHECK(stage.check("backup").state == State::fail);
+}
+
+TEST_CASE("a passive check counts silence over a restart, but not the time in which nobody could have listened") {
+  CheckPlan check = a_check("backup");
+  check.is_passive = true;
+  check.rise = check.fall = 1;
+  check.max_age = 60s;
+  Stage stage(all_of({check}));
+  stage.input(Report{stage.id("backup"), result(Verdict::pass)});
+  stage.run(50s);
+  const SavedState saved = stage.engine().save(stage.now());
+  const Now later{stage.now().mono + 1h, stage.now().wall + 1h};
+  Engine engine(std::make_shared<const Plan>(stage.plan()), later, saved, 1h);
+  const auto state_after = [&](Duration more) {
+    engine.apply(Now{later.mono + more, later.wall + std::chrono::duration_cast<std::chrono::milliseconds>(more)},
+                 Tick{});
+    return engine.snapshot()->checks.at(0).state;
+  };
+  CHECK(state_after(0s) == State::pass);
+  CHECK(engine.snapshot()->services.at(0).answer == Verdict::pass);
+  for (int i = 1; i < 10; ++i) CHECK(state_after(std::chrono::seconds(i)) == State::pass);
+  CHECK(state_after(10s) == State::fail);
+  // A second restart does not forget what the first remembered.
+  const Now again{later.mono + 20s, later.wall + 20s};
+  Engine third(std::make_shared<const Plan>(stage.plan()), again, engine.save({later.mono + 10s, later.wall}), 10s);
+  third.apply(again, Tick{});
+  CHECK(third.snapshot()->checks.at(0).state == State::fail);
+  CHECK(third.snapshot()->checks.at(0).last->text.find("the last one said pass") != std::string::npos);
+}
+
+TEST_CASE("a moment in which the agent stood still is no silence of whoever reports") {
+  CheckPlan check = a_check("backup");
+  check.is_passive = true;
+  check.max_age = 60s;
+  Stage stage(all_of({check}));
+  stage.input(Report{stage.id("backup"), result(Verdict::pass)});
+  stage.run(30s);
+  const Now stalled{stage.now().mono + 300s, stage.now().wall + 300s};
+  stage.engine().apply(stalled, Tick{});
+  CHECK(stage.engine().snapshot()->checks.at(0).state == State::pass);
 }
 
 TEST_CASE("reports for an active check are not believed") {
