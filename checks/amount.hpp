@@ -52,9 +52,10 @@ inline std::optional<Floor> floor_option(const Options& options, const char* nam
 // Two floors of one thing: below the first it warns, below the second it fails.
 struct Floors {
   std::optional<Floor> warn, fail;
+  bool is_bytes = true;
 
-  static Floors options(const Options& o, const char* warn_name, const char* fail_name) {
-    Floors f{floor_option(o, warn_name), floor_option(o, fail_name)};
+  static Floors options(const Options& o, const char* warn_name, const char* fail_name, bool is_bytes = true) {
+    Floors f{floor_option(o, warn_name), floor_option(o, fail_name), is_bytes};
     if (f.warn && f.fail && f.warn->is_percent == f.fail->is_percent && f.warn->number < f.fail->number) {
       throw Invalid(warn_name, "is below " + std::string(fail_name) + ", so it could never warn; write a larger value");
     }
@@ -76,7 +77,10 @@ struct Floors {
   double fail_at(double whole) const { return fail ? fail->of(whole) : no_threshold; }
 
  private:
-  static std::string show(const Floor& f) { return f.is_percent ? f.written : bytes_in_words(f.number); }
+  std::string show(const Floor& f) const {
+    if (f.is_percent) return f.written;
+    return is_bytes ? bytes_in_words(f.number) : std::to_string(static_cast<long long>(f.number));
+  }
 };
 
 }  // namespace vital::check

@@ -47,14 +47,22 @@ struct Address {
   std::string numeric;
 };
 
+// The option `family`, and what it means to getaddrinfo.
+inline constexpr const char* families[] = {"any", "4", "6", nullptr};
+inline int family_option(const Options& o) {
+  const std::string family = o.text("family");
+  return family == "4" ? AF_INET : family == "6" ? AF_INET6 : AF_UNSPEC;
+}
+
 // What getaddrinfo says, as addresses in the order to try, at most eight.
 struct Lookup {
   int error = 0, system_error = 0;  // EAI_*, errno
   std::vector<Address> addresses;
 };
 
-inline Lookup look_up(const std::string& host, long long port, int flags) {
+inline Lookup look_up(const std::string& host, long long port, int flags, int family) {
   addrinfo hints{};
+  hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | flags;
   addrinfo* found = nullptr;
@@ -81,7 +89,7 @@ inline Lookup look_up(const std::string& host, long long port, int flags) {
 // The same by `until`, or nothing: getaddrinfo waits 10 s and more for name servers that are silent, whatever is done
 // to its sockets. So it has a thread of its own, which is left behind if it is late; four of those, and we do not ask
 // again.
-inline std::optional<Lookup> look_up_by(Duration until, const std::string& host, long long port) {
+inline std::optional<Lookup> look_up_by(Duration until, const std::string& host, long long port, int family) {
   struct Shared {
     std::mutex mutex;
     std::condition_variable done;
@@ -91,8 +99,8 @@ inline std::optional<Lookup> look_up_by(Duration until, const std::string& host,
   if (running >= 4) return {};
   const auto shared = std::make_shared<Shared>();
   ++running;
-  std::thread([shared, host, port] {
-    Lookup answer = look_up(host, port, 0);
+  std::thread([shared, host, port, family] {
+    Lookup answer = look_up(host, port, 0, family);
     const std::lock_guard lock(shared->mutex);
     shared->answer = std::move(answer);
     --running;
@@ -106,10 +114,10 @@ inline std::optional<Lookup> look_up_by(Duration until, const std::string& host,
 
 // The addresses of a name. Throws Stop: fail/dns if a server said that the name does not exist, unknown/agent if it is
 // our resolver that is in trouble.
-inline std::vector<Address> resolve(const std::string& host, long long port, Duration until) {
-  Lookup numeric = look_up(host, port, AI_NUMERICHOST);
+inline std::vector<Address> resolve(const std::string& host, long long port, Duration until, int family = AF_UNSPEC) {
+  Lookup numeric = look_up(host, port, AI_NUMERICHOST, family);
   if (numeric.error == 0) return std::move(numeric.addresses);
-  std::optional<Lookup> answer = look_up_by(until, host, port);
+  std::optional<Lookup> answer = look_up_by(until, host, port, family);
   if (!answer) throw Stop(unknown(Cause::agent, "our name servers gave no answer for " + host + " in time"));
   if (answer->error == 0) return std::move(answer->addresses);
   const bool is_absent = answer->error == EAI_NONAME || answer->error == EAI_NODATA || answer->error == EAI_ADDRFAMILY;

@@ -213,6 +213,7 @@ class Ldap final : public Blocking {
  public:
   explicit Ldap(const Options& o)
       : uri_(o.text("uri")),
+        family_(family_option(o)),
         uses_start_tls_(o.boolean("start_tls")),
         bind_dn_(o.text_or("bind_dn", "")),
         password_(o.text_or("password", "")),
@@ -249,17 +250,24 @@ class Ldap final : public Blocking {
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
     Result result;
-    std::string tls;
+    Seen seen;
     try {
-      result = run(attempt, watch, tls);
+      result = run(attempt, watch, seen);
     } catch (const Stop& stop) {
       result = stop.result;
     }
-    if (!tls.empty()) result.fact("tls", tls);
+    if (!seen.address.empty()) result.fact("address", seen.address);
+    if (!seen.tls.empty()) result.fact("tls", seen.tls);
     return watch.into(result);
   }
 
  private:
+  // What is known of the connection, however the probe ends.
+  struct Seen {
+    std::string address;  // the one that was tried last
+    std::string tls;
+  };
+
   void read_uri() {
     LDAPURLDesc* raw = nullptr;
     if (ldap_url_parse(uri_.c_str(), &raw) != LDAP_URL_SUCCESS) {
@@ -309,7 +317,7 @@ class Ldap final : public Blocking {
     search_ = std::move(s);
   }
 
-  Result run(const Attempt& attempt, Stopwatch& watch, std::string& tls) const {
+  Result run(const Attempt& attempt, Stopwatch& watch, Seen& seen) const {
     const bool is_tls = scheme_ == "ldaps" || uses_start_tls_;
     if (is_tls) {
       need_readable("tls.ca", ca_);
@@ -317,13 +325,13 @@ class Ldap final : public Blocking {
       need_readable("tls.key", key_);
     }
     const Fuse fuse(give_up_at(attempt));
-    const int fd = scheme_ == "ldapi" ? connect_unix(fuse) : connect_tcp(fuse, watch);
+    const int fd = scheme_ == "ldapi" ? connect_unix(fuse) : connect_tcp(fuse, watch, seen);
     watch.lap(Phase::connect);
     const Session session(take(fd), target_, fuse, watch);
     if (is_tls) {
       if (uses_start_tls_) session.start_tls();
       session.shake_hands();
-      tls = session.tls();
+      seen.tls = session.tls();
       watch.lap(Phase::tls);
     }
     const std::string as = is_external_ ? "EXTERNAL" : bind_dn_.empty() ? "anonymous" : bind_dn_;
@@ -407,11 +415,12 @@ class Ldap final : public Blocking {
     return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, fuse.at(), target_);
   }
 
-  int connect_tcp(const Fuse& fuse, Stopwatch& watch) const {
-    const std::vector<Address> addresses = resolve(host_, port_, fuse.at());
+  int connect_tcp(const Fuse& fuse, Stopwatch& watch, Seen& seen) const {
+    const std::vector<Address> addresses = resolve(host_, port_, fuse.at(), family_);
     watch.lap(Phase::resolve);
     for (std::size_t i = 0;; ++i) {
       const std::size_t left = addresses.size() - i;
+      seen.address = addresses[i].numeric;
       try {
         return connect_to(reinterpret_cast<const sockaddr*>(&addresses[i].storage), addresses[i].length,
                           share_until(fuse.at(), left), target_);
@@ -422,6 +431,7 @@ class Ldap final : public Blocking {
   }
 
   std::string uri_;
+  int family_;
   bool uses_start_tls_;
   std::string bind_dn_, password_;
   bool is_external_, verifies_;
@@ -439,6 +449,7 @@ constexpr OptionRow options[] = {
     {"uri", Type::string, nullptr,
      "ldap://HOST[:PORT], ldaps://HOST[:PORT], or ldapi:// with the socket's path, each / written %2F",
      "ldap://ldap1.example.jp", VITAL_OPTION_REQUIRED},
+    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, families},
     {"start_tls", Type::boolean, "false", "switch to TLS within an ldap:// connection"},
     {"bind_dn", Type::string, nullptr, "who binds; without it the bind is anonymous", "cn=monitor,dc=example,dc=jp"},
     {"password", Type::string, nullptr, "the password of bind_dn", nullptr, VITAL_OPTION_SECRET},

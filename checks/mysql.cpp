@@ -43,6 +43,7 @@ class Mysql final : public Blocking {
   explicit Mysql(const Options& o)
       : host_(o.text("host")),
         port_(o.integer("port")),
+        family_(family_option(o)),
         user_(o.text("user")),
         password_(o.text_or("password", "")),
         database_(o.text_or("database", "")),
@@ -73,11 +74,13 @@ class Mysql final : public Blocking {
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
     Result result;
+    std::string address;
     try {
-      result = run(attempt, watch);
+      result = run(attempt, watch, address);
     } catch (const Stop& stop) {
       result = stop.result;
     }
+    if (!address.empty()) result.fact("address", address);
     return watch.into(result);
   }
 
@@ -86,7 +89,7 @@ class Mysql final : public Blocking {
 
   bool is_unix() const { return host_.front() == '/'; }
 
-  Result run(const Attempt& attempt, Stopwatch& watch) const {
+  Result run(const Attempt& attempt, Stopwatch& watch, std::string& address) const {
     need_readable("tls.ca", ca_);
     need_readable("tls.certificate", certificate_);
     need_readable("tls.key", key_);
@@ -95,9 +98,10 @@ class Mysql final : public Blocking {
     if (is_unix()) {
       connection = log_in("", nullptr, fuse, watch);
     } else {
-      const std::vector<Address> addresses = resolve(host_, port_, fuse.at());
+      const std::vector<Address> addresses = resolve(host_, port_, fuse.at(), family_);
       watch.lap(Phase::resolve);
       for (std::size_t i = 0; connection == nullptr; ++i) {
+        address = addresses[i].numeric;
         try {
           // The name verified in TLS is the one connected to, so with verify the library resolves it once more itself.
           connection = log_in(tls_ == "verify" ? host_ : addresses[i].numeric, &addresses[i], fuse, watch);
@@ -236,6 +240,7 @@ class Mysql final : public Blocking {
 
   std::string host_;
   long long port_;
+  int family_;
   std::string user_, password_, database_, query_, role_, tls_, ca_, certificate_, key_, target_;
   std::optional<std::string> expect_;
 };
@@ -247,6 +252,7 @@ constexpr OptionRow options[] = {
     {"host", Type::string, "127.0.0.1", "name or address of the server, or the path of its Unix socket",
      "db1.example.jp"},
     {"port", Type::integer, "3306", "port of the server", nullptr, 0, nullptr, 1, 65535},
+    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, families},
     {"user", Type::string, nullptr, "who logs in", "monitor", VITAL_OPTION_REQUIRED},
     {"password", Type::string, nullptr, "the user's password", nullptr, VITAL_OPTION_SECRET},
     {"database", Type::string, nullptr, "the database to use; default none", "app"},

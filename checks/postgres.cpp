@@ -1,270 +1,241 @@
-// The postgres check: logs in as the application does, asks the server who it is (primary or standby, writable or not),
-// runs a query, compares its answer, and says goodbye. libpqxx keeps the session; the login itself is driven step by
-// step through libpq, on which libpqxx stands, because only so does it keep a deadline below two seconds, tell connect
-// from TLS from login, and give the server's SQLSTATE, which is the same in every language. [worker]
-#include <libpq-fe.h>
+// The postgres check: logs in as the application does, asks the server who it is (primary or standby, writable or not,
+// how its replication stands), runs a query, compares its answer, writes a row if it is told where, and says goodbye.
+// The login is postgres_login's; libpqxx keeps the session of the queries. [worker]
+#include <unistd.h>
 
-#include <array>
 #include <pqxx/pqxx>
 
-#include "blocking.hpp"
-#include "postgres_verdict.hpp"
+#include "postgres_login.hpp"
+#include "postgres_replication.hpp"
 
 namespace vital::check::postgres {
 namespace {
 
-struct Plan {
-  std::string host, user, password, database, query, role, sslmode, ca, certificate, key, server_name;
-  std::optional<std::string> expect;
-  long long port;
-  bool is_unix() const { return host.front() == '/'; }
-  std::string target() const { return is_unix() ? host : with_port(host, port); }
-};
-
-// Where a login stands, for the phases of the result and for judging what broke.
-struct Progress {
-  Stopwatch watch;
-  LoginStage stage = LoginStage::connect;
-  std::string tls;  // "TLSv1.3" once it is in use
-
-  void reach(LoginStage next) {
-    if (next == stage) return;
-    if (stage == LoginStage::login && next == LoginStage::tls) {  // the connection was made, and asks for TLS first
-      stage = next;
-      return;
-    }
-    switch (stage) {
-      case LoginStage::connect:
-        watch.lap(Phase::connect);
-        break;
-      case LoginStage::tls:
-        watch.lap(Phase::tls);
-        break;
-      case LoginStage::login:
-      case LoginStage::done:
-        watch.lap(Phase::auth);
-        break;
-    }
-    stage = next;
-  }
-};
-
-// How libpqxx gets its connection: one address, one deadline. Throws Stop with the verdict.
-class Login final : public pqxx::connectionpolicy {
+// Gives libpqxx the connection that was logged in. It asks again if the connection breaks during a query: a second
+// login would hide the first's end.
+class Handed final : public pqxx::connectionpolicy {
  public:
-  Login(const Plan& plan, std::string address, Duration until, Progress& progress)
-      : connectionpolicy(""), plan_(plan), address_(std::move(address)), until_(until), progress_(progress) {}
+  explicit Handed(Connection connection) : connectionpolicy(""), connection_(std::move(connection)) {}
+  PGconn* raw() const { return raw_; }
 
   handle do_startconnect(handle orig) override { return orig; }
   bool is_ready(handle) const noexcept override { return true; }
-  // libpqxx calls this again if the connection breaks during a query: a second login would hide the first's end.
   handle do_completeconnect(handle orig) override {
     if (orig != nullptr) return orig;
-    if (was_used_) throw pqxx::broken_connection("the connection broke");
-    was_used_ = true;
-    Connection connection(start());
-    if (connection == nullptr) throw std::bad_alloc();
-    finish(connection.get());
-    return connection.release();
+    if (connection_ == nullptr) throw pqxx::broken_connection("the connection broke");
+    raw_ = connection_.release();
+    return raw_;
   }
 
  private:
-  struct Finish {
-    void operator()(PGconn* c) const { PQfinish(c); }
-  };
-  using Connection = std::unique_ptr<PGconn, Finish>;
-
-  PGconn* start() const {
-    const std::string port = std::to_string(plan_.port);
-    const std::string patience =
-        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(until_ - monotonic_now()).count());
-    const std::string& name = plan_.server_name.empty() ? plan_.host : plan_.server_name;
-    const std::array<std::pair<const char*, const char*>, 15> parameters{{
-        {"host", name.c_str()},  // with hostaddr: only the name that is sent and verified in TLS
-        {"hostaddr", plan_.is_unix() ? "" : address_.c_str()},
-        {"port", port.c_str()},
-        {"user", plan_.user.c_str()},
-        {"password", plan_.password.c_str()},
-        {"dbname", plan_.database.c_str()},
-        {"application_name", "vitald"},
-        {"client_encoding", "UTF8"},
-        {"sslmode", plan_.sslmode.c_str()},
-        {"sslrootcert", plan_.ca.c_str()},
-        {"sslcert", plan_.certificate.c_str()},
-        {"sslkey", plan_.key.c_str()},
-        {"gssencmode", "disable"},
-        {"passfile", "/dev/null/none"},  // the password comes from the config and from nowhere else
-        {"tcp_user_timeout", patience.c_str()},
-    }};
-    std::array<const char*, parameters.size() + 1> keys{}, values{};
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      keys[i] = parameters[i].first;
-      values[i] = parameters[i].second;
-    }
-    return PQconnectStartParams(keys.data(), values.data(), 0);
-  }
-
-  void finish(PGconn* connection) {
-    PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);  // puts the SQLSTATE into the text
-    PQsetNoticeProcessor(
-        connection, [](void*, const char*) {}, nullptr);
-    auto waits_for = PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-    while (waits_for != PGRES_POLLING_OK && waits_for != PGRES_POLLING_FAILED) {
-      const bool is_ready =
-          wait_for(PQsocket(connection), waits_for == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_);
-      if (!is_ready || monotonic_now() >= until_) {  // ready may mean that the fuse was quicker than our own wait
-        throw Stop(login_timeout(progress_.stage, plan_.target(), in_words(progress_.watch.elapsed())));
-      }
-      waits_for = PQconnectPoll(connection);
-      const LoginStage now = stage_of(PQstatus(connection));
-      // With sslmode=prefer libpq answers a rejected login with a second one without TLS: twice the wrong password in
-      // the server's log, and accounts are locked by that. What the server has said once is enough.
-      const bool is_second_try = progress_.stage == LoginStage::login && now == LoginStage::connect;
-      if (is_second_try && !sqlstate_in(PQerrorMessage(connection)).empty()) waits_for = PGRES_POLLING_FAILED;
-      if (waits_for != PGRES_POLLING_FAILED) progress_.reach(now);
-    }
-    if (waits_for == PGRES_POLLING_FAILED) {
-      throw Stop(login_failure(progress_.stage, plan_.user, plan_.target(), PQerrorMessage(connection)));
-    }
-    progress_.reach(LoginStage::done);
-    if (PQsslInUse(connection) != 0) progress_.tls = PQsslAttribute(connection, "protocol");
-  }
-
-  static LoginStage stage_of(ConnStatusType status) {
-    switch (status) {
-      case CONNECTION_NEEDED:
-      case CONNECTION_STARTED:
-        return LoginStage::connect;
-      case CONNECTION_SSL_STARTUP:
-        return LoginStage::tls;
-      case CONNECTION_OK:
-        return LoginStage::done;
-      default:
-        return LoginStage::login;
-    }
-  }
-
-  const Plan& plan_;
-  const std::string address_;
-  const Duration until_;
-  Progress& progress_;
-  bool was_used_ = false;
+  Connection connection_;
+  PGconn* raw_ = nullptr;  // the session's
 };
 
-// A libpqxx connection over our own login. Its end sends Terminate.
+// A libpqxx session over our own login. Its end sends Terminate.
 class Session final : public pqxx::connection_base {
  public:
-  explicit Session(Login& login) : connection_base(login) { init(); }
+  explicit Session(Handed& handed) : connection_base(handed) { init(); }
   ~Session() { close(); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 };
 
 std::string text_of(const pqxx::field& f) { return f.is_null() ? "NULL" : std::string(f.c_str(), f.size()); }
+std::string text_or_empty(const pqxx::field& f) { return f.is_null() ? "" : std::string(f.c_str(), f.size()); }
+std::optional<double> number_of(const pqxx::field& f) {
+  return f.is_null() ? std::nullopt : std::optional(f.as<double>());
+}
+
+// "vitald.canary" as SQL names it. Throws Invalid for what would need more than quotes.
+std::string quoted_table(const std::string& name) {
+  const auto is_good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+  };
+  std::string out = "\"";
+  for (const char c : name) {
+    if (c == '.') {
+      out += "\".\"";
+    } else if (is_good(c)) {
+      out += c;
+    } else {
+      throw Invalid("write_table", shown(name) + " is no plain name; write TABLE or SCHEMA.TABLE");
+    }
+  }
+  if (out.size() == 1 || out.back() == '"' || out.find("\"\"") != std::string::npos) {
+    throw Invalid("write_table", shown(name) + " is no plain name; write TABLE or SCHEMA.TABLE");
+  }
+  return out + '"';
+}
 
 class Postgres final : public Blocking {
  public:
-  explicit Postgres(const Options& o) {
-    plan_.host = o.text("host");
-    plan_.port = o.integer("port");
-    plan_.user = o.text("user");
-    plan_.password = o.text_or("password", "");
-    plan_.database = o.text_or("database", plan_.user);
-    plan_.query = o.text("query");
-    if (o.has("expect")) plan_.expect = o.text("expect");
-    plan_.role = o.text("role");
-    plan_.ca = o.text_or("tls.ca", "");
-    plan_.certificate = o.text_or("tls.certificate", "");
-    plan_.key = o.text_or("tls.key", "");
-    plan_.server_name = o.text_or("tls.server_name", "");
-    const std::string mode = o.text("tls.mode");
-    plan_.sslmode = mode == "off" ? "disable" : mode == "verify" ? "verify-full" : mode;
-    if (plan_.host.empty())
-      throw Invalid("host", "is empty; write a name, an address, or the directory of a Unix socket");
-    if (plan_.query.find_first_not_of(" \t\r\n;") == std::string::npos)
+  explicit Postgres(const Options& o)
+      : place_(Place::options(o)),
+        query_(o.text("query")),
+        role_(o.text("role")),
+        limits_(ReplicationLimits::options(o)),
+        wants_replication_(o.boolean("replication") || limits_.is_any_set()),
+        free_connections_(Floors::options(o, "warn_free_connections", "fail_free_connections", false)) {
+    if (o.has("expect")) expect_ = o.text("expect");
+    if (query_.find_first_not_of(" \t\r\n;") == std::string::npos) {
       throw Invalid("query", "is empty; leave it out for SELECT 1");
-    if (plan_.certificate.empty() != plan_.key.empty()) {
-      throw Invalid(plan_.key.empty() ? "tls.key" : "tls.certificate",
-                    "tls.certificate and tls.key need each other: write both");
     }
-    if (plan_.is_unix() && (mode == "require" || mode == "verify")) {
-      throw Invalid("tls.mode", "a Unix socket has no TLS; write tls: {mode: off}, or a host name");
-    }
-    if (mode == "verify" && plan_.ca.empty()) plan_.ca = system_authorities;
-    // With sslmode=require libpq verifies as soon as there is an authority's file; require means encryption alone here.
-    if (mode != "verify") plan_.ca.clear();
+    if (o.has("write_table")) write_table_ = quoted_table(o.text("write_table"));
   }
 
   Result probe(const Attempt& attempt) override {
     Progress progress;
     Result result;
     try {
-      result = run(attempt, progress);
+      const Fuse fuse(give_up_at(attempt));
+      Handed handed(log_in(place_, fuse, progress));
+      Session session(handed);
+      result = ask(session, handed.raw(), progress, fuse);
     } catch (const Stop& stop) {
       result = stop.result;
     }
-    if (!progress.tls.empty()) result.fact("tls", progress.tls);
-    return progress.watch.into(result);
+    return progress.into(result);
   }
 
  private:
-  Result run(const Attempt& attempt, Progress& progress) const {
-    need_readable("tls.ca", plan_.ca);
-    need_readable("tls.certificate", plan_.certificate);
-    need_readable("tls.key", plan_.key);
-    const Fuse fuse(give_up_at(attempt));
-    std::vector<Address> addresses;
-    if (plan_.is_unix()) {
-      addresses.emplace_back();
-    } else {
-      addresses = resolve(plan_.host, plan_.port, fuse.at());
-      progress.watch.lap(Phase::resolve);
-    }
-    for (std::size_t i = 0;; ++i) {
-      const std::size_t left = addresses.size() - i;
-      try {
-        Login login(plan_, addresses[i].numeric, share_until(fuse.at(), left), progress);
-        Session session(login);
-        return ask(session, progress, fuse);
-      } catch (const Stop&) {
-        // Only an address that nobody answers on is a reason to try the next one.
-        if (left == 1 || progress.stage != LoginStage::connect) throw;
-      }
-    }
-  }
-
-  // What the session tells: identity first, then the user's query.
-  Result ask(Session& session, Progress& progress, const Fuse& fuse) const {
+  // What the session tells: identity first, then replication, then the user's query; a write last.
+  Result ask(Session& session, PGconn* raw, Progress& progress, const Fuse& fuse) const {
     Identity who;
     who.version = session.server_version();
-    pqxx::nontransaction work(session);
-    const std::string doing[] = {"asking " + plan_.target() + " for its role",
-                                 "query \"" + tidy(plan_.query, 80) + "\" on " + plan_.target() + "/" + plan_.database};
-    const std::string* now = &doing[0];
+    Findings found;
+    Result seen;  // measures and facts that come before the verdict
+    std::string doing = "asking " + place_.target() + " for its role";
     Result result;
     try {
-      const pqxx::result row = work.exec(patience(fuse) + identity_query);
-      who.is_standby = text_of(row[0][0]) == "t";
-      who.is_read_only = text_of(row[0][1]) == "on";
-      who.read_only_source = text_of(row[0][2]);
-      who.connections = row[0][3].as<double>(0);
-      who.max_connections = row[0][4].as<double>(0);
-      now = &doing[1];
-      const pqxx::result answer = work.exec(patience(fuse) + plan_.query);
-      progress.watch.lap(Phase::exchange);
+      pqxx::nontransaction work(session);
+      identify(work.exec(patience(fuse) + identity_query), who);
+      if (wants_replication_) {
+        doing = "asking " + place_.target() + " for its replication";
+        look_at_replication(work, who, fuse, found, seen);
+      }
+      doing = "query \"" + tidy(query_, 80) + "\" on " + place_.target() + "/" + place_.database;
+      const pqxx::result answer = work.exec(patience(fuse) + query_);
       const bool is_empty = answer.empty() || answer.columns() == 0;
-      result = judge(who, plan_.role, plan_.target(), plan_.expect,
-                     is_empty ? std::nullopt : std::optional(text_of(answer[0][0])), *now);
+      result = judge(who, role_, place_.target(), expect_,
+                     is_empty ? std::nullopt : std::optional(text_of(answer[0][0])), doing);
     } catch (const pqxx::failure& e) {
-      progress.watch.lap(Phase::exchange);
       const std::string text = sqlstate_in(e.what()).empty() && !session.is_open() ? "the connection broke" : e.what();
       if (fuse.has_blown() && sqlstate_in(text).empty()) {
-        result = fail(Cause::timeout, *now + ": no answer within " + in_words(progress.watch.elapsed()));
+        result = fail(Cause::timeout, doing + ": no answer within " + in_words(progress.watch.elapsed()));
       } else {
-        result = query_failure(*now, text);
+        result = query_failure(doing, text);
       }
     }
-    return who.describe(std::move(result));
+    judge_headroom(who, found, seen);
+    if (!write_table_.empty() && result.verdict <= Verdict::warn && !who.refuses_writes())
+      write(raw, fuse, found, seen);
+    progress.watch.lap(Phase::exchange);
+    result = who.describe(found.into(std::move(result), place_.target()));
+    for (Measure& m : seen.measures) result.measures.push_back(std::move(m));
+    for (auto& f : seen.facts) result.facts.push_back(std::move(f));
+    return result;
+  }
+
+  static void identify(const pqxx::result& row, Identity& who) {
+    who.is_standby = text_of(row[0][0]) == "t";
+    who.is_read_only = text_of(row[0][1]) == "on";
+    who.read_only_source = text_of(row[0][2]);
+    who.connections = row[0][3].as<double>(0);
+    who.max_connections = row[0][4].as<double>(0);
+    who.reserved_connections = row[0][5].as<double>(0);
+  }
+
+  void look_at_replication(pqxx::nontransaction& work, const Identity& who, const Fuse& fuse, Findings& found,
+                           Result& seen) const {
+    if (who.version < 100000) {
+      return found.add(
+          Verdict::unknown, Cause::config,
+          "PostgreSQL " + who.version_text() + " is too old to be asked for its replication; 10 is needed");
+    }
+    if (!who.is_standby)
+      return postgres::judge(primary_of(work.exec(patience(fuse) + primary_query)), limits_, found, seen);
+    const Duration began = monotonic_now();
+    Standby now = standby_of(work.exec(patience(fuse) + standby_query));
+    std::optional<double> lag = now.lag_s();
+    if (lag && limits_.lag_s.judge(*lag) != Verdict::pass) {
+      const timespec pause{
+          0, static_cast<long>(
+                 std::min<Duration>(std::chrono::milliseconds(200), (fuse.at() - monotonic_now()) / 4).count())};
+      if (pause.tv_nsec > 0) nanosleep(&pause, nullptr);
+      const Standby before = now;
+      now = standby_of(work.exec(patience(fuse) + standby_query));
+      lag = settled_lag_s(before, now, std::chrono::duration<double>(monotonic_now() - began).count());
+    }
+    postgres::judge(now, lag, limits_, found, seen);
+  }
+
+  static Standby standby_of(const pqxx::result& row) {
+    Standby s;
+    s.has_receiver = text_of(row[0][0]) == "t";
+    s.status = text_or_empty(row[0][1]);
+    s.timeline = text_or_empty(row[0][2]);
+    s.silent_s = number_of(row[0][3]);
+    s.received = number_of(row[0][4]);
+    s.replayed = number_of(row[0][5]);
+    s.commit_age_s = number_of(row[0][6]);
+    s.is_paused = text_of(row[0][7]) == "t";
+    s.sender = text_or_empty(row[0][8]);
+    s.slots = {row[0][9].as<double>(0), number_of(row[0][10])};
+    return s;
+  }
+
+  static Primary primary_of(const pqxx::result& row) {
+    Primary p;
+    p.timeline = timeline_of(text_or_empty(row[0][0]));
+    p.streaming = row[0][1].as<double>(0);
+    p.may_see = row[0][2].as<long>(0) == 0;
+    p.synchronous = row[0][3].as<double>(0);
+    p.lag_bytes = number_of(row[0][4]);
+    p.slots = {row[0][5].as<double>(0), number_of(row[0][6])};
+    return p;
+  }
+
+  void judge_headroom(const Identity& who, Findings& found, Result& seen) const {
+    if (who.max_connections <= 0) return;
+    const double free = who.free_connections();
+    seen.measure("connections_free", free, "", free_connections_.warn_at(who.max_connections),
+                 free_connections_.fail_at(who.max_connections));
+    const Floors::Finding finding =
+        free_connections_.judge(free, who.max_connections, "warn_free_connections", "fail_free_connections");
+    found.add(finding.verdict, Cause::content,
+              std::to_string(static_cast<long long>(free)) + " connections are left, " + finding.words);
+  }
+
+  // One row of this host in the table, committed: what an application's order needs. Also where the monitor's user is
+  // read-only by default. The server's statement_timeout does not reach a commit that waits for a synchronous standby,
+  // so we end that ourselves.
+  void write(PGconn* raw, const Fuse& fuse, Findings& found, Result& seen) const {
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    struct FreeText {
+      void operator()(char* text) const { PQfreemem(text); }
+    };
+    const std::unique_ptr<char, FreeText> node(PQescapeLiteral(raw, host, std::strlen(host)));
+    if (node == nullptr) return found.add(Verdict::unknown, Cause::agent, "this host's name cannot be written");
+    const std::string sql = "BEGIN READ WRITE; INSERT INTO " + write_table_ + " (node, written) VALUES (" + node.get() +
+                            ", now()) ON CONFLICT (node) DO UPDATE SET written = excluded.written; COMMIT";
+    const Duration began = monotonic_now();
+    const Duration left = fuse.at() - began;
+    const Outcome outcome =
+        execute(raw, sql, fuse.at() - std::min<Duration>(left / 4, std::chrono::milliseconds(250)), fuse.at());
+    const Duration took = monotonic_now() - began;
+    seen.measure("write", std::chrono::duration<double>(took).count(), "s");
+    const std::string doing = "write to " + write_table_ + ": ";
+    if (outcome.is_late) {
+      const std::string& said = outcome.error.empty() ? outcome.notice : outcome.error;
+      found.add(Verdict::fail, Cause::timeout,
+                doing + "not committed within " + in_words(took) +
+                    (said.empty() ? std::string() : ": " + tidy(words_in(said), 120)));
+    } else if (!outcome.error.empty()) {
+      const Result failed = query_failure(doing.substr(0, doing.size() - 2), outcome.error);
+      found.add(failed.verdict, failed.cause, failed.text);
+    }
   }
 
   // The server is told to give up a little before we do, so that it works on for nobody and its own words arrive. SET
@@ -276,7 +247,13 @@ class Postgres final : public Blocking {
     return "SET LOCAL statement_timeout = " + std::to_string(std::max<long long>(left.count(), 1)) + "; ";
   }
 
-  Plan plan_;
+  Place place_;
+  std::string query_, role_;
+  std::optional<std::string> expect_;
+  ReplicationLimits limits_;
+  bool wants_replication_;
+  Floors free_connections_;
+  std::string write_table_;  // quoted; empty = no write
 };
 
 constexpr const char* roles[] = {"primary", "standby", "any", nullptr};
@@ -286,12 +263,33 @@ constexpr OptionRow options[] = {
     {"host", Type::string, "127.0.0.1", "name or address of the server, or the directory of its Unix socket",
      "db1.example.jp"},
     {"port", Type::integer, "5432", "port of the server, or of PgBouncer", nullptr, 0, nullptr, 1, 65535},
+    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, families},
     {"user", Type::string, nullptr, "who logs in", "monitor", VITAL_OPTION_REQUIRED},
     {"password", Type::string, nullptr, "the user's password", nullptr, VITAL_OPTION_SECRET},
     {"database", Type::string, nullptr, "the database to log in to; default the user's name", "app"},
     {"query", Type::string, "SELECT 1", "runs after the login; should be quick and return one row"},
     {"expect", Type::string, nullptr, "what the first column of the query's first row must be", "1"},
     {"role", Type::choice, "any", "what the server must be; a primary must also accept writes", "primary", 0, roles},
+    {"replication", Type::boolean, "false",
+     "ask for replication too: a standby's receiver and lag, a primary's standbys, slots; any limit of it does so as "
+     "well"},
+    {"wal_receiver", Type::boolean, "true",
+     "with replication, a standby must have a WAL receiver; false for one that restores from an archive"},
+    {"warn_lag", Type::duration, nullptr, "a standby further behind than this is a warning", "30s"},
+    {"fail_lag", Type::duration, nullptr, "a standby further behind than this is a failure", "5m"},
+    {"warn_lag_bytes", Type::size, nullptr, "more WAL than this waiting to be replayed is a warning", "64MiB"},
+    {"fail_lag_bytes", Type::size, nullptr, "more than this is a failure", "1GiB"},
+    {"warn_standbys", Type::integer, nullptr, "fewer standbys streaming from a primary than this is a warning", "1", 0,
+     nullptr, 1, 1000},
+    {"fail_standbys", Type::integer, nullptr, "fewer than this is a failure", nullptr, 0, nullptr, 1, 1000},
+    {"warn_slot_wal", Type::size, nullptr, "a slot that nobody uses and that keeps more WAL than this is a warning",
+     "1GiB"},
+    {"fail_slot_wal", Type::size, nullptr, "one that keeps more than this is a failure", "10GiB"},
+    {"warn_free_connections", Type::size_or_percent, nullptr, "fewer connections than this left is a warning", "10%"},
+    {"fail_free_connections", Type::size_or_percent, nullptr, "fewer than this is a failure", "2"},
+    {"write_table", Type::string, nullptr,
+     "a table (node text primary key, written timestamptz) into which a row of this host is written and committed",
+     "vitald.canary"},
     {"tls.mode", Type::choice, "prefer",
      "off; prefer (if the server has it); require (without looking at the certificate); verify (certificate and name)",
      nullptr, 0, tls_modes},
@@ -307,4 +305,5 @@ constexpr OptionRow options[] = {
 
 using vital::check::postgres::options;
 using vital::check::postgres::Postgres;
-VITAL_BLOCKING_MODULE(Postgres, "postgres", "1.0", "PostgreSQL: login, role, and the answer to a query", options)
+VITAL_BLOCKING_MODULE(Postgres, "postgres", "1.0", "PostgreSQL: login, role, replication, a query, and a write",
+                      options)

@@ -2,6 +2,7 @@
 // rule has its case in tests/checks/; the file that talks to servers is postgres.cpp.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -19,7 +20,8 @@ enum class LoginStage { connect, tls, login, done };
 inline constexpr const char* identity_query =
     "SELECT pg_catalog.pg_is_in_recovery(), ro, CASE ro WHEN 'on' THEN"
     " (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only') END,"
-    " (SELECT sum(numbackends) FROM pg_catalog.pg_stat_database), pg_catalog.current_setting('max_connections')"
+    " (SELECT sum(numbackends) FROM pg_catalog.pg_stat_database), pg_catalog.current_setting('max_connections'),"
+    " pg_catalog.current_setting('superuser_reserved_connections')"
     " FROM pg_catalog.current_setting('default_transaction_read_only') AS ro";
 
 // ---- text ----------------------------------------------------------------------------------------------------------
@@ -93,10 +95,34 @@ inline Meaning meaning_of(std::string_view sqlstate) {
   return {Verdict::fail, Cause::content};
 }
 
+// PgBouncer gives one SQLSTATE (08P01) to all its own refusals, always in English.
+inline std::optional<Meaning> pgbouncer_meaning(std::string_view text) {
+  struct Row {
+    std::string_view words;
+    Meaning meaning;
+  };
+  static constexpr Row table[] = {
+      {"authentication failed", {Verdict::unknown, Cause::auth}},
+      {"no such user", {Verdict::unknown, Cause::auth}},
+      {"login rejected", {Verdict::unknown, Cause::auth}},
+      {"not allowed", {Verdict::unknown, Cause::auth}},
+      {"no more connections allowed", {Verdict::warn, Cause::protocol}},
+      {"no such database", {Verdict::fail, Cause::content}},
+      {"is disabled", {Verdict::fail, Cause::content}},
+      {"query_wait_timeout", {Verdict::fail, Cause::timeout}},
+  };
+  if (sqlstate_in(text) != "08P01") return {};
+  for (const Row& row : table) {
+    if (text.find(row.words) != std::string_view::npos) return row.meaning;
+  }
+  return {};
+}
+
 // A query that failed: by the server's SQLSTATE, or without one because the connection broke or carried nonsense.
 inline Result query_failure(const std::string& doing, std::string_view text) {
   const std::string state = sqlstate_in(text);
-  const Meaning m = state.empty() ? Meaning{Verdict::fail, Cause::protocol} : meaning_of(state);
+  const Meaning m =
+      state.empty() ? Meaning{Verdict::fail, Cause::protocol} : pgbouncer_meaning(text).value_or(meaning_of(state));
   return make_result(m.verdict, m.cause, doing + ": " + words_in(text));
 }
 
@@ -124,7 +150,7 @@ inline Result login_failure(LoginStage stage, const std::string& user, const std
   const std::string why = words_in(text);
   const std::string login = "login as " + user + " to " + target + ": ";
   if (const std::string state = sqlstate_in(text); !state.empty()) {
-    const Meaning m = meaning_of(state);
+    const Meaning m = pgbouncer_meaning(text).value_or(meaning_of(state));
     return make_result(m.verdict, m.cause,
                        (m.cause == Cause::auth ? "login as " + user + " to " + target + " refused: " : login) + why);
   }
@@ -157,7 +183,7 @@ struct Identity {
   bool is_read_only = false;     // default_transaction_read_only
   std::string read_only_source;  // where that setting comes from
   int version = 0;               // 150018
-  double connections = 0, max_connections = 0;
+  double connections = 0, max_connections = 0, reserved_connections = 0;
 
   // Whether the server refuses everybody's writes. A read-only setting of the monitor's own user is good practice, and
   // proves nothing about the others.
@@ -166,6 +192,8 @@ struct Identity {
                             read_only_source == "session" || read_only_source == "client";
     return is_standby || (is_read_only && !is_our_own);
   }
+  // What is left for others than superusers.
+  double free_connections() const { return std::max(0.0, max_connections - reserved_connections - connections); }
   std::string role() const { return is_standby ? "standby" : "primary"; }
   std::string version_text() const { return std::to_string(version / 10000) + "." + std::to_string(version % 10000); }
 

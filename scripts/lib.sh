@@ -17,7 +17,7 @@ RUN_PACKAGES=(ca-certificates curl procps)
 TEST_PACKAGES=(
   catch2 gcc clang-19 libclang-rt-19-dev llvm-19 clang-format-14
   python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml openssl iproute2 util-linux systemd
-  postgresql mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
+  postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   monitoring-plugins-basic resource-agents
   redis-server redis-sentinel redis-tools
 )

@@ -3,17 +3,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "outcome.hpp"
+
 using namespace vital::check;
 using namespace vital::check::postgres;
 
 namespace {
-
-std::string outcome(const Result& r) {
-  static constexpr const char* verdicts[] = {"pass", "warn", "fail", "unknown"};
-  static constexpr const char* causes[] = {"none",     "timeout", "refused", "unreachable", "dns",    "tls",  "auth",
-                                           "protocol", "content", "role",    "latency",     "config", "agent"};
-  return std::string(verdicts[static_cast<int>(r.verdict)]) + "/" + causes[static_cast<int>(r.cause)];
-}
 
 std::string failed_login(LoginStage stage, const std::string& text) {
   return outcome(login_failure(stage, "app", "db:5432", text));
@@ -49,6 +44,19 @@ TEST_CASE("the text of a refused login names the user, the server and the reason
                     "connection to server at \"db\", port 5432 failed: FATAL:  28P01: password authentication "
                     "failed for user \"app\"\nLOCATION:  auth_failed, auth.c:326\n");
   CHECK(r.text == "login as app to db:5432 refused: password authentication failed for user \"app\" (28P01)");
+}
+
+TEST_CASE("what PgBouncer refuses is judged by its words, since it has one SQLSTATE for everything") {
+  const auto said = [](const std::string& words) { return failed_login(LoginStage::login, "FATAL:  08P01: " + words); };
+  CHECK(said("SASL authentication failed") == "unknown/auth");
+  CHECK(said("password authentication failed") == "unknown/auth");
+  CHECK(said("no such user: app") == "unknown/auth");
+  CHECK(said("no more connections allowed (max_client_conn)") == "warn/protocol");
+  CHECK(said("no such database: app") == "fail/content");
+  CHECK(said("database \"app\" is disabled") == "fail/content");
+  CHECK(said("query_wait_timeout") == "fail/timeout");
+  CHECK(said("broken client packet") == "fail/protocol");
+  CHECK(failed_login(LoginStage::login, "FATAL:  57P03: no such user") == "fail/protocol");
 }
 
 TEST_CASE("a connection that failed is judged by its errno") {

@@ -24,7 +24,7 @@ import urllib.parse
 from serving import (LOCALHOST, Certificates, Server, as_user, free_port, give, listens, listens_unix, program, run_as,
                      temporary_directory, tree_of, wait_until)
 
-__all__ = ["LOCALHOST", "Certificates", "HAProxy", "HttpApp", "MariaDB", "Nginx", "Postgres", "Server", "Slapd", "free_port",
+__all__ = ["LOCALHOST", "Certificates", "HAProxy", "HttpApp", "MariaDB", "Nginx", "PgBouncer", "Postgres", "Server", "Slapd", "free_port",
            "listens", "listens_unix", "program", "run_as", "temporary_directory", "tree_of", "wait_until"]
 
 
@@ -122,6 +122,56 @@ class Postgres(Server):
 
     def promote(self):
         self.sql("SELECT pg_promote(true, 20)")
+
+
+class PgBouncer(Server):
+    """PgBouncer before a Postgres: its database `app` with a pool of `pool_size`, the user `app`, and the user `stats` with
+    password stats_password, who may read the console."""
+
+    name = "pgb"
+    user = "postgres"
+    stop_signal = signal.SIGINT
+    stats_user, stats_password = "stats", "s3cret-stats"
+
+    def __init__(self, server, pool_size=2):
+        super().__init__()
+        self.server = server
+        self.pool_size = pool_size
+
+    def prepare(self):
+        (self.directory / "users").write_text(f'"{self.server.app_user}" "{self.server.app_password}"\n'
+                                              f'"{self.stats_user}" "{self.stats_password}"\n"admin" "admin"\n')
+        (self.directory / "ini").write_text(f"""
+[databases]
+{self.server.app_database} = host={self.server.host} port={self.server.port}
+[pgbouncer]
+listen_addr = {self.host}
+listen_port = {self.port}
+unix_socket_dir = {self.directory}
+auth_type = scram-sha-256
+auth_file = {self.directory}/users
+stats_users = {self.stats_user}
+admin_users = admin
+pool_mode = session
+default_pool_size = {self.pool_size}
+query_wait_timeout = 60
+""")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("pgbouncer"), self.directory / "ini"]
+
+    def console(self, command):
+        """Runs a command on the console, as its administrator."""
+        return run_as(self.user, [self.server.bin / "psql", "-qAtX", "-h", self.directory, "-p", str(self.port), "-U", "admin",
+                                  "-d", "pgbouncer", "-c", command], env={**os.environ, "PGPASSWORD": "admin"}).strip()
+
+    def occupy(self):
+        """A client that takes a connection of the pool and keeps it: a process to be terminated."""
+        return subprocess.Popen([self.server.bin / "psql", "-qAtX", "-h", self.host, "-p", str(self.port), "-U",
+                                 self.server.app_user, "-d", self.server.app_database, "-c", "SELECT pg_sleep(60)"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                env={**os.environ, "PGPASSWORD": self.server.app_password}, **as_user(self.user))
 
 
 # ---- MariaDB -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,123 @@
+// What a probe found wrong beside its main question, and the thresholds it found it by: the lag is above warn_lag,
+// there are fewer standbys than fail_standbys. The worst finding makes the verdict and comes first in the text. Pure.
+// [any]
+//
+//   Findings found;
+//   found.judge(lag_limit, 34.0, "it is 34 s behind");
+//   return found.into(pass("db:5432 is a standby"), "db:5432");
+#pragma once
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+#include <vitald/check.hpp>
+
+namespace vital::check {
+
+enum class Bad { above, below };
+
+// Two thresholds of one number. Unset ones never complain.
+struct Limit {
+  Bad bad = Bad::above;
+  std::optional<double> warn, fail;
+  std::string warn_name, fail_name;
+
+  // The options of these names, of any numeric type; `scale` 1e-9 makes seconds of durations.
+  static Limit option(const Options& o, const char* warn_name, const char* fail_name, Bad bad, double scale = 1) {
+    Limit limit{bad, {}, {}, warn_name, fail_name};
+    if (o.has(warn_name)) limit.warn = o.number(warn_name) * scale;
+    if (o.has(fail_name)) limit.fail = o.number(fail_name) * scale;
+    if (limit.warn && limit.fail && *limit.warn != *limit.fail && limit.is_bad(*limit.warn, *limit.fail)) {
+      throw Invalid(warn_name, std::string("is ") + (bad == Bad::above ? "above " : "below ") + fail_name +
+                                   ", so it could never warn; write a " + (bad == Bad::above ? "smaller" : "larger") +
+                                   " value");
+    }
+    return limit;
+  }
+  static Limit seconds(const Options& o, const char* warn_name, const char* fail_name) {
+    return option(o, warn_name, fail_name, Bad::above, 1e-9);
+  }
+
+  bool is_set() const { return warn || fail; }
+  Verdict judge(double value) const {
+    if (fail && is_bad(value, *fail)) return Verdict::fail;
+    if (warn && is_bad(value, *warn)) return Verdict::warn;
+    return Verdict::pass;
+  }
+  // "above fail_lag 30".
+  std::string words(Verdict verdict) const {
+    const bool is_fail = verdict == Verdict::fail;
+    char number[32];
+    std::snprintf(number, sizeof number, "%.6g", (is_fail ? fail : warn).value_or(0));
+    return std::string(bad == Bad::above ? "above " : "below ") + (is_fail ? fail_name : warn_name) + " " + number;
+  }
+  Result& measure(Result& result, std::string name, double value, std::string unit = "") const {
+    return result.measure(std::move(name), value, std::move(unit), warn.value_or(no_threshold),
+                          fail.value_or(no_threshold));
+  }
+
+ private:
+  bool is_bad(double value, double limit) const { return bad == Bad::above ? value > limit : value < limit; }
+};
+
+class Findings {
+ public:
+  void add(Verdict verdict, Cause cause, std::string words) {
+    if (verdict != Verdict::pass) all_.push_back({verdict, cause, std::move(words)});
+  }
+  // `words` say what the number is, such as "it is 34 s behind".
+  void judge(const Limit& limit, double value, const std::string& words, Cause cause = Cause::content) {
+    const Verdict verdict = limit.judge(value);
+    if (verdict != Verdict::pass) add(verdict, cause, words + ", " + limit.words(verdict));
+  }
+  bool is_empty() const { return all_.empty(); }
+  Verdict worst() const {
+    const auto at = std::max_element(all_.begin(), all_.end(), is_less);
+    return at == all_.end() ? Verdict::pass : at->verdict;
+  }
+
+  // `well` if there is nothing, or nothing worse than what it says already.
+  Result into(Result well, const std::string& target) const {
+    if (all_.empty() || well.verdict == Verdict::fail) return well;
+    std::vector<Finding> sorted = all_;
+    std::stable_sort(sorted.begin(), sorted.end(), [](const Finding& a, const Finding& b) { return is_less(b, a); });
+    std::string text;
+    for (const Finding& f : sorted) text += (text.empty() ? target + ": " : "; ") + f.words;
+    if (well.verdict != Verdict::pass) text += "; " + well.text;
+    if (weight(sorted.front().verdict) >= weight(well.verdict)) {
+      well.verdict = sorted.front().verdict;
+      well.cause = sorted.front().cause;
+    }
+    well.text = std::move(text);
+    return well;
+  }
+
+ private:
+  struct Finding {
+    Verdict verdict;
+    Cause cause;
+    std::string words;
+  };
+  // Evidence before ignorance: what is known to be broken outweighs what could not be seen.
+  static int weight(Verdict v) {
+    switch (v) {
+      case Verdict::pass:
+        return 0;
+      case Verdict::warn:
+        return 1;
+      case Verdict::unknown:
+        return 2;
+      case Verdict::fail:
+        return 3;
+    }
+    return 0;
+  }
+  static bool is_less(const Finding& a, const Finding& b) { return weight(a.verdict) < weight(b.verdict); }
+
+  std::vector<Finding> all_;
+};
+
+}  // namespace vital::check
