@@ -176,6 +176,9 @@ class Dialogue : public check::AsyncProbe {
   check::Duration decided_after_{};
 };
 
+// Refuses a host that offers no loop or no resolver: throws check::Invalid.
+void need_services(const check::Host& host);
+
 // The options every check that talks over a connection has, and how they are read. `host` and `port` have defaults in
 // the module's table. Throws check::Invalid.
 Peer read_peer(const check::Options& options);

@@ -94,34 +94,38 @@ std::string printable_name(const X509_NAME* name) {
   return out.substr(1, out.size() - 2);
 }
 
-// The names a certificate is for, at most a few.
-std::string names_of(X509* certificate) {
-  std::string out;
+// The names a certificate is for, of any number the first hundred.
+std::vector<std::string> all_names_of(X509* certificate) {
+  constexpr size_t most_names = 100;
+  std::vector<std::string> out;
   auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
   const int count = names != nullptr ? sk_GENERAL_NAME_num(names) : 0;
-  for (int i = 0, shown = 0; i < count; ++i) {
+  for (int i = 0; i < count && out.size() < most_names; ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
-    std::string text;
     if (name->type == GEN_DNS) {
       const std::string raw = quoted({reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
                                       static_cast<size_t>(ASN1_STRING_length(name->d.dNSName))});
-      text = raw.substr(1, raw.size() - 2);
+      out.push_back(raw.substr(1, raw.size() - 2));
     } else if (name->type == GEN_IPADD) {
       char address[INET6_ADDRSTRLEN] = "";
       const int family = ASN1_STRING_length(name->d.iPAddress) == 4 ? AF_INET : AF_INET6;
       if (family == AF_INET6 && ASN1_STRING_length(name->d.iPAddress) != 16) continue;
       inet_ntop(family, ASN1_STRING_get0_data(name->d.iPAddress), address, sizeof address);
-      text = address;
-    } else {
-      continue;
+      out.push_back(address);
     }
-    if (++shown > 3) {
-      out += ", ...";
-      break;
-    }
-    out += (out.empty() ? "" : ", ") + text;
   }
   GENERAL_NAMES_free(names);
+  return out;
+}
+
+// The same for printing, at most a few; the subject's name if there are none.
+std::string names_of(X509* certificate) {
+  std::string out;
+  size_t shown = 0;
+  for (const std::string& name : all_names_of(certificate)) {
+    if (++shown > 3) return out + ", ...";
+    out += (out.empty() ? "" : ", ") + name;
+  }
   return out.empty() ? printable_name(X509_get_subject_name(certificate)) : out;
 }
 
@@ -155,6 +159,17 @@ int listen(int is_ok, X509_STORE_CTX* context) {
   return 1;
 }
 
+std::vector<SeenCertificate> seen(STACK_OF(X509) * certificates) {
+  std::vector<SeenCertificate> out;
+  const int count = certificates != nullptr ? std::min(sk_X509_num(certificates), TlsReport::most_certificates) : 0;
+  for (int i = 0; i < count; ++i) {
+    X509* one = sk_X509_value(certificates, i);
+    out.push_back({printable_name(X509_get_subject_name(one)), printable_name(X509_get_issuer_name(one)), names_of(one),
+                   time_of(X509_get0_notBefore(one)), time_of(X509_get0_notAfter(one))});
+  }
+  return out;
+}
+
 // Replaces OpenSSL's call of X509_verify_cert(), to see the peer's certificate whatever becomes of it.
 int verify_and_record(X509_STORE_CTX* context, void* user, bool is_strict) noexcept {
   auto* report = static_cast<TlsReport*>(user);
@@ -165,10 +180,13 @@ int verify_and_record(X509_STORE_CTX* context, void* user, bool is_strict) noexc
     report->not_after = time_of(X509_get0_notAfter(leaf));
     report->subject = printable_name(X509_get_subject_name(leaf));
     report->names = names_of(leaf);
+    report->all_names = all_names_of(leaf);
   }
   X509_STORE_CTX_set_ex_data(context, report_index(), report);
   X509_STORE_CTX_set_verify_cb(context, listen);
   const int verified = X509_verify_cert(context);
+  report->sent = seen(X509_STORE_CTX_get0_untrusted(context));
+  if (report->errors.empty()) report->verified = seen(X509_STORE_CTX_get0_chain(context));
   if (verified != 1 && report->errors.empty()) report->errors.push_back(X509_V_ERR_UNSPECIFIED);
   if (!is_strict || report->errors.empty()) {
     X509_STORE_CTX_set_error(context, X509_V_OK);

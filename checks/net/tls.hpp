@@ -30,15 +30,29 @@ struct TlsSettings {
 // Reads the tls.* options; throws check::Invalid for what contradicts itself.
 TlsSettings read_tls(const check::Options& options);
 
+// One certificate, for printing and for counting days.
+struct SeenCertificate {
+  std::string subject;
+  std::string issuer;
+  std::string names;
+  std::time_t not_before = 0;
+  std::time_t not_after = 0;
+  double days_left(std::time_t now) const { return static_cast<double>(not_after - now) / 86400; }
+};
+
 // What was seen of a peer's certificate in one handshake.
 struct TlsReport {
+  static constexpr int most_certificates = 10;
   bool is_seen = false;
   std::time_t not_after = 0;
-  std::string subject;             // for printing
-  std::string names;               // what it is for, for printing
-  std::vector<int> errors;         // X509_V_ERR_*, in the order found, without repetition
-  bool wants_certificate = false;  // it asked for ours, and we have none
-  bool is_chain_error = false;     // the first error is about an issuer, not about the peer's own certificate
+  std::string subject;                    // for printing
+  std::string names;                      // what it is for, for printing
+  std::vector<std::string> all_names;     // the same, one by one
+  std::vector<int> errors;                // X509_V_ERR_*, in the order found, without repetition
+  bool wants_certificate = false;         // it asked for ours, and we have none
+  std::vector<SeenCertificate> sent;      // by the peer, its own first
+  std::vector<SeenCertificate> verified;  // from its own to the authority we trust; empty if there is no such way
+  bool is_chain_error = false;            // the first error is about an issuer, not about the peer's own certificate
 
   // Whole days until the certificate ends, negative if it has.
   double days_left(std::time_t now) const { return static_cast<double>(not_after - now) / 86400; }

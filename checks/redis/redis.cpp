@@ -217,9 +217,7 @@ class RedisProbe final : public net::Dialogue {
 class Redis final : public check::Async {
  public:
   Redis(const check::Host& host, const check::Options& options) : host_(host), plan_(read_plan(options)) {
-    if (host.loop == nullptr || host.resolve == nullptr) {
-      throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
-    }
+    net::need_services(host);
     net::survive_hangups();
   }
   std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {

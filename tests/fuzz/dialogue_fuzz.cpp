@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "mail/codec.hpp"
 #include "net/framing.hpp"
 #include "redis/resp.hpp"
 #include "redis/verdict.hpp"
+#include "tls/starttls.hpp"
 
 namespace {
 
@@ -44,6 +46,29 @@ void redis(std::string_view bytes) {
   claim(judge(Info(reply->text), {}, "t", 0).text.size() < 100000);
 }
 
+void mail(std::string_view bytes) {
+  using namespace vital::mail;
+  const std::string_view reply = framed(smtp_reply, bytes);
+  if (!reply.empty()) {
+    claim(parse_smtp(reply).has_value());
+    smtp_offers(reply, "AUTH");
+  }
+  const std::string_view one = framed(line, bytes);
+  parse_imap(one);
+  parse_pop(one);
+  claim(base64(bytes).size() == (bytes.size() + 2) / 3 * 4);
+}
+
+void starttls(std::string_view bytes) {
+  using namespace vital::tls;
+  for (const auto protocol : {StartTls::smtp, StartTls::imap, StartTls::pop3, StartTls::ldap, StartTls::postgres}) {
+    for (const Turn& turn : turns_before(protocol)) {
+      const std::string_view answer = framed(turn.framer, bytes);
+      if (!answer.empty()) turn.is_yes(answer);
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -52,6 +77,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   switch (*data) {
     case 'R':
       redis(bytes);
+      break;
+    case 'M':
+      mail(bytes);
+      break;
+    case 'S':
+      starttls(bytes);
       break;
     default:
       break;

@@ -1,0 +1,145 @@
+// Reads and writes the lines of mail; see codec.hpp.
+#include "codec.hpp"
+
+#include <cctype>
+
+namespace vital::mail {
+
+using net::Framing;
+
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::toupper(static_cast<unsigned char>(a[i])) != std::toupper(static_cast<unsigned char>(b[i]))) return false;
+  }
+  return true;
+}
+
+std::string_view word_of(std::string_view& text) {
+  const size_t end = text.find(' ');
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return word;
+}
+
+}  // namespace
+
+Framing line(std::string_view bytes) {
+  const size_t end = bytes.find('\n');
+  if (end == std::string_view::npos) {
+    return bytes.size() > longest_line ? Framing::broken("its line never ends") : Framing{};
+  }
+  if (end > longest_line) return Framing::broken("its line is too long");
+  if (bytes.substr(0, end).find('\0') != std::string_view::npos) return Framing::broken("its line holds a zero byte");
+  return Framing::whole(end + 1);
+}
+
+std::string_view without_end(std::string_view line) {
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+  return line;
+}
+
+Framing smtp_reply(std::string_view bytes) {
+  size_t at = 0;
+  std::string_view code;
+  for (int lines = 0; lines < 100; ++lines) {
+    const std::string_view rest = bytes.substr(at);
+    // What is no reply shows in its first four bytes.
+    for (size_t i = 0; i < 3 && i < rest.size(); ++i) {
+      if (!is_digit(rest[i])) return Framing::broken("what it says is no SMTP reply");
+    }
+    if (rest.size() > 3 && std::string_view(" -\r\n").find(rest[3]) == std::string_view::npos) {
+      return Framing::broken("what it says is no SMTP reply");
+    }
+    const Framing found = line(rest);
+    if (found.status != Framing::Status::whole) return found;
+    if (found.length < 4) return Framing::broken("what it says is no SMTP reply");
+    if (code.empty()) code = rest.substr(0, 3);
+    if (rest.substr(0, 3) != code) return Framing::broken("the lines of its reply have different codes");
+    at += found.length;
+    if (rest[3] != '-') return Framing::whole(at);
+  }
+  return Framing::broken("its reply has more than 100 lines");
+}
+
+std::optional<SmtpReply> parse_smtp(std::string_view bytes) {
+  const Framing whole = smtp_reply(bytes);
+  if (whole.status != Framing::Status::whole || whole.length != bytes.size()) return {};
+  SmtpReply reply;
+  reply.code = (bytes[0] - '0') * 100 + (bytes[1] - '0') * 10 + (bytes[2] - '0');
+  while (!bytes.empty()) {
+    const size_t length = line(bytes).length;
+    std::string_view one = without_end(bytes.substr(0, length));
+    bytes.remove_prefix(length);
+    one.remove_prefix(one.size() > 3 ? 4 : 3);
+    reply.text += (reply.text.empty() ? "" : " ") + std::string(one);
+  }
+  const std::string_view text = reply.text;
+  const std::string_view first = text.substr(0, text.find(' '));
+  const bool is_enhanced = first.size() >= 5 && (first[0] == '2' || first[0] == '4' || first[0] == '5') &&
+                           first[1] == '.' && first.find_first_not_of("0123456789.") == std::string_view::npos;
+  if (is_enhanced) reply.enhanced = first;
+  return reply;
+}
+
+std::optional<std::string> smtp_offers(std::string_view bytes, std::string_view keyword) {
+  for (bool is_first = true; !bytes.empty(); is_first = false) {
+    const size_t length = line(bytes).length;
+    if (length == 0) return {};
+    std::string_view one = without_end(bytes.substr(0, length));
+    bytes.remove_prefix(length);
+    if (is_first || one.size() < 4) continue;
+    one.remove_prefix(4);
+    const std::string_view word = word_of(one);
+    if (equals_ignoring_case(word, keyword)) return std::string(one);
+  }
+  return {};
+}
+
+ImapLine parse_imap(std::string_view bytes) {
+  std::string_view rest = without_end(bytes);
+  ImapLine out;
+  out.tag = word_of(rest);
+  for (const char c : word_of(rest)) out.word += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  out.rest = rest;
+  return out;
+}
+
+std::optional<PopLine> parse_pop(std::string_view bytes) {
+  std::string_view rest = without_end(bytes);
+  const std::string_view word = word_of(rest);
+  if (word == "+OK") return PopLine{true, std::string(rest)};
+  if (word == "-ERR") return PopLine{false, std::string(rest)};
+  return {};
+}
+
+std::string base64(std::string_view bytes) {
+  static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    unsigned group = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (size_t k = 0; k < 4; ++k) {
+      out += i + k <= bytes.size() ? alphabet[group >> (18 - 6 * k) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> imap_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '\r' || c == '\n' || c == '\0' || static_cast<unsigned char>(c) >= 0x80) return {};
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace vital::mail
