@@ -1,6 +1,7 @@
-// The mysql check, for MariaDB and MySQL: logs in as the application does, asks the server whether it takes writes,
-// runs a query, compares its answer, and says goodbye (COM_QUIT), so that the server's counters of aborted connections
-// do not grow and it never blocks the agent's host. MySQL Connector/C++ 1.1 does the talking. [worker]
+// The mysql check, for MariaDB and MySQL: logs in as the application does, asks the server whether it takes writes and
+// how its replication or its Galera cluster stands, runs a query, compares its answer, writes a row if it is told
+// where, and says goodbye (COM_QUIT), so that the server's counters of aborted connections do not grow and it never
+// blocks the agent's host. MySQL Connector/C++ 1.1 does the talking. [worker]
 //
 // The connector connects, does TLS and logs in within one call and shows no descriptor, so the result has one phase for
 // all three (auth). It counts its timeouts in whole seconds and anew for each read; the fuse keeps the real deadline.
@@ -10,7 +11,9 @@
 #include <mysql_connection.h>
 #include <mysql_driver.h>
 
+#include "amount.hpp"
 #include "blocking.hpp"
+#include "mysql_replication.hpp"
 #include "mysql_verdict.hpp"
 
 namespace vital::check::mysql {
@@ -38,6 +41,33 @@ std::string text_of(const sql::ResultSet& row, unsigned column) {
   return row.isNull(column) ? "NULL" : row.getString(column).asStdString();
 }
 
+Row row_of(const sql::ResultSet& rows) {
+  sql::ResultSetMetaData* about = rows.getMetaData();
+  Row out;
+  for (unsigned i = 1; i <= about->getColumnCount(); ++i) {
+    if (!rows.isNull(i)) out[about->getColumnLabel(i).asStdString()] = rows.getString(i).asStdString();
+  }
+  return out;
+}
+
+// "`vitald`.`canary`". Throws Invalid for what would need more than quotes.
+std::string quoted_table(const std::string& name) {
+  const auto is_good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+  };
+  std::string out = "`";
+  for (const char c : name) {
+    if (c != '.' && !is_good(c)) {
+      throw Invalid("write_table", shown(name) + " is no plain name; write TABLE or DATABASE.TABLE");
+    }
+    out += c == '.' ? std::string("`.`") : std::string(1, c);
+  }
+  if (out.size() == 1 || out.back() == '`' || out.find("``") != std::string::npos) {
+    throw Invalid("write_table", shown(name) + " is no plain name; write TABLE or DATABASE.TABLE");
+  }
+  return out + '`';
+}
+
 class Mysql final : public Blocking {
  public:
   explicit Mysql(const Options& o)
@@ -52,7 +82,13 @@ class Mysql final : public Blocking {
         tls_(o.text("tls.mode")),
         ca_(o.text_or("tls.ca", "")),
         certificate_(o.text_or("tls.certificate", "")),
-        key_(o.text_or("tls.key", "")) {
+        key_(o.text_or("tls.key", "")),
+        replication_(ReplicationLimits::options(o)),
+        galera_(GaleraLimits::options(o)),
+        wants_replication_(o.boolean("replication") || replication_.lag_s.is_set()),
+        wants_galera_(o.boolean("galera") || galera_.size.is_set() || galera_.receive_queue.is_set()),
+        free_connections_(Floors::options(o, "warn_free_connections", "fail_free_connections", false)) {
+    if (o.has("write_table")) write_table_ = quoted_table(o.text("write_table"));
     if (o.has("expect")) expect_ = o.text("expect");
     if (host_.empty()) throw Invalid("host", "is empty; write a name, an address, or the path of a Unix socket");
     if (query_.find_first_not_of(" \t\r\n;") == std::string::npos) {
@@ -179,18 +215,30 @@ class Mysql final : public Blocking {
     return fail(Cause::protocol, "connect to " + target_ + ": broken off at once, though the port accepts connections");
   }
 
-  // What the session tells: identity first, then the user's query.
+  // What the session tells: its cluster and its identity first, then replication, then the user's query; a write last.
   Result ask(sql::Connection& connection, const Fuse& fuse, Stopwatch& watch) const {
     Identity who;
+    Findings found;
+    Result seen;  // measures and facts that come before the verdict
     std::string doing = "asking " + target_ + " for its role";
     Result result;
     try {
       const std::unique_ptr<sql::Statement> statement(connection.createStatement());
+      // A node without its cluster answers SHOW and hardly anything else.
+      if (wants_galera_) judge_galera(galera_of(*statement), galera_, found, seen);
+      if (found.worst() == Verdict::fail) {
+        watch.lap(Phase::exchange);
+        return with(found.into(pass(target_), target_), seen);
+      }
       identify(*statement, who);
       if (tls_ == "require" && who.tls.empty()) {  // libmariadb goes on without, whatever it is told
         return who.describe(fail(Cause::tls, target_ + " offers no TLS, and tls.mode is require"));
       }
       limit(*statement, who, fuse);
+      if (wants_replication_) {
+        doing = "asking " + target_ + " for its replication";
+        judge(sources_of(*statement, who), who.is_read_only() || role_ == "standby", replication_, found, seen);
+      }
       doing = "query \"" + tidy(query_, 80) + "\" on " + target_ + (database_.empty() ? "" : "/" + database_);
       std::optional<std::string> value;
       if (statement->execute(query_)) {
@@ -198,6 +246,13 @@ class Mysql final : public Blocking {
         if (rows->next()) value = text_of(*rows, 1);
       }
       result = judge(who, role_, target_, expect_, value, doing);
+      if (!write_table_.empty() && result.verdict == Verdict::pass && !who.is_read_only()) {
+        doing = "write to " + write_table_ + " on " + target_;
+        const Duration began = monotonic_now();
+        statement->execute("INSERT INTO " + write_table_ + " (node, written) VALUES ('" + this_host() +
+                           "', UTC_TIMESTAMP()) ON DUPLICATE KEY UPDATE written = VALUES(written)");
+        seen.measure("write", std::chrono::duration<double>(monotonic_now() - began).count(), "s");
+      }
     } catch (const sql::SQLException& e) {
       const Meaning m = meaning_of(e.getErrorCode());
       result = fuse.has_blown()
@@ -205,8 +260,68 @@ class Mysql final : public Blocking {
                    : make_result(m.verdict, m.cause,
                                  doing + ": " + tidy(e.what()) + " (" + std::to_string(e.getErrorCode()) + ")");
     }
+    judge_headroom(who, found, seen);
     watch.lap(Phase::exchange);
-    return who.describe(std::move(result));
+    return with(who.describe(found.into(std::move(result), target_)), seen);
+  }
+
+  // The row is ours alone, so that agents do not wait for each other. What a host's name may not have becomes '_'.
+  static std::string this_host() {
+    char name[256] = "";
+    gethostname(name, sizeof name - 1);
+    std::string out;
+    for (const char c : std::string_view(name)) {
+      const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+      out += is_plain || c == '-' || c == '.' ? c : '_';
+    }
+    return out;
+  }
+
+  static Result with(Result result, Result& seen) {
+    for (Measure& m : seen.measures) result.measures.push_back(std::move(m));
+    for (auto& f : seen.facts) result.facts.push_back(std::move(f));
+    return result;
+  }
+
+  void judge_headroom(const Identity& who, Findings& found, Result& seen) const {
+    if (who.max_connections <= 0) return;
+    const double free = std::max(0.0, who.max_connections - who.connections);
+    seen.measure("connections_free", free, "", free_connections_.warn_at(who.max_connections),
+                 free_connections_.fail_at(who.max_connections));
+    const Floors::Finding finding =
+        free_connections_.judge(free, who.max_connections, "warn_free_connections", "fail_free_connections");
+    found.add(finding.verdict, Cause::content,
+              std::to_string(static_cast<long long>(free)) + " connections are left, " + finding.words);
+  }
+
+  static Row galera_of(sql::Statement& statement) {
+    Row out;
+    for (const char* query :
+         {"SHOW GLOBAL STATUS LIKE 'wsrep\\_%'",
+          "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_desync', 'wsrep_reject_queries', "
+          "'pxc_maint_mode')"}) {
+      const std::unique_ptr<sql::ResultSet> rows(statement.executeQuery(query));
+      while (rows->next()) out[text_of(*rows, 1)] = text_of(*rows, 2);
+    }
+    return out;
+  }
+
+  // MariaDB shows all its sources at once, MySQL all its channels; servers before 8.0.22 know only the old word.
+  static std::vector<Source> sources_of(sql::Statement& statement, const Identity& who) {
+    std::unique_ptr<sql::ResultSet> rows;
+    if (who.is_mariadb()) {
+      rows.reset(statement.executeQuery("SHOW ALL SLAVES STATUS"));
+    } else {
+      try {
+        rows.reset(statement.executeQuery("SHOW REPLICA STATUS"));
+      } catch (const sql::SQLException& e) {
+        if (e.getErrorCode() != 1064) throw;
+        rows.reset(statement.executeQuery("SHOW SLAVE STATUS"));
+      }
+    }
+    std::vector<Source> out;
+    while (rows->next()) out.push_back(Source::of(row_of(*rows)));
+    return out;
   }
 
   static void identify(sql::Statement& statement, Identity& who) {
@@ -224,7 +339,7 @@ class Mysql final : public Blocking {
   }
 
   // The server is told to give up a little before we do, so that it works on for nobody and its own words arrive.
-  static void limit(sql::Statement& statement, const Identity& who, const Fuse& fuse) {
+  void limit(sql::Statement& statement, const Identity& who, const Fuse& fuse) const {
     const Duration all = fuse.at() - monotonic_now();
     const Duration left = all - std::min<Duration>(all / 10, std::chrono::milliseconds(50));
     const double seconds = std::max(std::chrono::duration<double>(left).count(), 0.001);
@@ -233,6 +348,10 @@ class Mysql final : public Blocking {
                          : "SET SESSION max_execution_time = " + std::to_string(static_cast<long long>(seconds * 1000));
     try {
       statement.execute(set);
+      if (who.is_mariadb() || write_table_.empty()) return;
+      // MySQL's limit is for SELECT alone; a write that waits for a lock has these.
+      const std::string whole = std::to_string(std::max(1LL, static_cast<long long>(seconds)));
+      statement.execute("SET SESSION lock_wait_timeout = " + whole + ", innodb_lock_wait_timeout = " + whole);
     } catch (const sql::SQLException& e) {
       if (e.getErrorCode() != 1193) throw;  // a server too old to know the variable; the fuse is enough
     }
@@ -243,6 +362,11 @@ class Mysql final : public Blocking {
   int family_;
   std::string user_, password_, database_, query_, role_, tls_, ca_, certificate_, key_, target_;
   std::optional<std::string> expect_;
+  ReplicationLimits replication_;
+  GaleraLimits galera_;
+  bool wants_replication_, wants_galera_;
+  Floors free_connections_;
+  std::string write_table_;  // quoted; empty = no write
 };
 
 constexpr const char* roles[] = {"primary", "standby", "any", nullptr};
@@ -260,6 +384,23 @@ constexpr OptionRow options[] = {
     {"expect", Type::string, nullptr, "what the first column of the query's first row must be", "1"},
     {"role", Type::choice, "any",
      "what the server must be, by @@read_only: a primary accepts writes, a standby does not", "primary", 0, roles},
+    {"replication", Type::boolean, "false",
+     "ask for replication too: whether both threads run, the lag, GTID positions; a limit of the lag does so as well"},
+    {"warn_lag", Type::duration, nullptr, "a replica further behind than this is a warning", "30s"},
+    {"fail_lag", Type::duration, nullptr, "a replica further behind than this is a failure", "5m"},
+    {"galera", Type::boolean, "false", "the server must be a synced node of a Galera cluster that has quorum"},
+    {"galera_donor", Type::boolean, "false", "a node that is a donor may go on serving: a warning, no failure"},
+    {"warn_cluster_size", Type::integer, nullptr, "fewer nodes than this in the cluster is a warning", "3", 0, nullptr,
+     1, 1000},
+    {"fail_cluster_size", Type::integer, nullptr, "fewer than this is a failure", nullptr, 0, nullptr, 1, 1000},
+    {"warn_receive_queue", Type::integer, nullptr, "more write sets than this waiting to be applied is a warning",
+     "100", 0, nullptr, 0, 1000000},
+    {"fail_receive_queue", Type::integer, nullptr, "more than this is a failure", nullptr, 0, nullptr, 0, 1000000},
+    {"warn_free_connections", Type::size_or_percent, nullptr, "fewer connections than this left is a warning", "10%"},
+    {"fail_free_connections", Type::size_or_percent, nullptr, "fewer than this is a failure", "2"},
+    {"write_table", Type::string, nullptr,
+     "a table (node varchar(255) primary key, written datetime) into which a row of this host is written",
+     "vitald.canary"},
     {"tls.mode", Type::choice, "prefer",
      "off; prefer (if the server has it); require (without looking at the certificate); verify (certificate and host)",
      nullptr, 0, tls_modes},
@@ -274,4 +415,5 @@ constexpr OptionRow options[] = {
 
 using vital::check::mysql::Mysql;
 using vital::check::mysql::options;
-VITAL_BLOCKING_MODULE(Mysql, "mysql", "1.0", "MariaDB and MySQL: login, role, and the answer to a query", options)
+VITAL_BLOCKING_MODULE(Mysql, "mysql", "1.0",
+                      "MariaDB and MySQL: login, role, replication, Galera, a query, and a write", options)

@@ -177,16 +177,28 @@ query_wait_timeout = 60
 # ---- MariaDB -----------------------------------------------------------------------------------------------------------
 
 class MariaDB(Server):
-    """MariaDB with a database `app` and the user `app` with password app_password. TLS is offered, not demanded."""
+    """MariaDB with a database `app` and the user `app` with password app_password. TLS is offered, not demanded.
+    MariaDB(replica_of=primary) follows another by GTID; the primary needs settings=MariaDB.LOGS. MariaDB(galera=True) is a
+    Galera cluster of one node."""
+
+    LOGS = {"log-bin": "b", "server-id": 1}
 
     name = "maria"
     user = "mysql"
     app_user, app_password, app_database = "app", "s3cret-my", "app"
 
-    def __init__(self, settings=None, certificate=None, key=None):
+    def __init__(self, settings=None, certificate=None, key=None, replica_of=None, galera=False):
         super().__init__()
         self.data = self.directory / "data"
         self.socket = self.directory / "s"
+        self.primary = replica_of
+        if replica_of is not None:
+            settings = {"server-id": 2, "read-only": 1, "slave-net-timeout": 4, "master-retry-count": 0, **(settings or {})}
+        if galera:
+            provider = f"gmcast.listen_addr=tcp://{LOCALHOST}:{free_port()};gcache.size=1M;pc.wait_prim_timeout=PT1S"
+            settings = {"wsrep-on": "ON", "wsrep-provider": "/usr/lib/galera/libgalera_smm.so", "binlog-format": "ROW",
+                        "wsrep-cluster-address": "gcomm://", "wsrep-provider-options": provider,
+                        "wsrep-node-address": LOCALHOST, "innodb-autoinc-lock-mode": 2, **(settings or {})}
         tls = Certificates.shared()
         self.settings = {
             "datadir": self.data, "socket": self.socket, "pid-file": self.directory / "pid", "port": self.port,
@@ -217,6 +229,17 @@ class MariaDB(Server):
 
     def is_ready(self):
         return "ready for connections" in self.log_since(self._log_start) and listens_unix(self.socket)
+
+    def start(self, timeout=20.0):
+        is_new = not self._is_prepared
+        super().start(timeout)
+        if is_new and self.primary is not None:
+            self.primary.sql("CREATE USER IF NOT EXISTS follower@'%' IDENTIFIED BY 'follow'; "
+                             "GRANT REPLICATION SLAVE ON *.* TO follower@'%'")
+            self.sql(f"CHANGE MASTER TO MASTER_HOST='{self.primary.host}', MASTER_PORT={self.primary.port}, "
+                     "MASTER_USER='follower', MASTER_PASSWORD='follow', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1; "
+                     "START SLAVE")
+        return self
 
     def sql(self, text, database=None):
         """Runs SQL as root, over the Unix socket; rows as tab-separated lines."""
