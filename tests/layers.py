@@ -12,13 +12,15 @@ MAY_INCLUDE = {
     "core": {"base"},
     "loop": {"base", "core"},
     "modules": {"base", "core", "loop"},
-    "config": {"base", "core", "modules"},
+    "outputs": {"base", "core", "loop"},
+    "config": {"base", "core", "modules", "outputs"},
     "probe": {"base", "core", "loop", "modules"},
     "store": {"base", "core", "loop"},
     "cluster": {"base", "core", "loop"},
     "failover": {"base", "core", "loop", "modules"},
     "publish": {"base", "core", "loop"},
-    "agent": {"base", "core", "loop", "modules", "config", "probe", "store", "cluster", "failover", "publish"},
+    "agent": {"base", "core", "loop", "modules", "config", "probe", "store", "cluster", "failover", "publish",
+              "outputs"},
     "ctl": {"base", "core", "loop"},
 }
 # Third-party headers and the only rooms that may see them.

@@ -25,6 +25,7 @@ constexpr Duration save_at_least_every = 1min;
 constexpr Duration noteworthy_lag = 1s;
 constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
+constexpr Duration patience_with_outputs = 3s;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
@@ -110,7 +111,10 @@ Ports Agent::ports() {
   };
   p.abandon_probe = [this](ProbeId id) { pool_->abandon(id); };
   p.retire = [this](const std::shared_ptr<const CheckSpec>& spec) { pool_->retire(spec); };
-  p.publish = [this](const std::shared_ptr<const Snapshot>&) { show_soon(); };
+  p.publish = [this](const std::shared_ptr<const Snapshot>& snapshot) {
+    outputs_->show(snapshot);
+    show_soon();
+  };
   p.note = [this](Now now, const Note& note) {
     const Event event{now.wall, note.level, note.event, note.fields};
     log_.write(event, now.mono);
@@ -140,7 +144,8 @@ int Agent::run() {
   pool_.reset();
   if (store_ && performer_ && code_ == 0) save_state({});
   const bool is_saved = !store_ || store_->finish(patience_with_disk);
-  has_strays_ = !is_saved || loader_.is_busy();
+  has_strays_ = !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays());
+  outputs_.reset();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   return code_;
 }
@@ -166,6 +171,8 @@ void Agent::start() {
   handlers.taken = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeTaken{id}); };
   pool_ = std::make_unique<Pool>(loop_, options, std::move(handlers));
   store_ = std::make_unique<StateStore>(config_->state_dir);
+  outputs_ = std::make_unique<Outputs>(loop_, real_ports(), output_hooks());
+  outputs_->adopt(config_->outputs);
   performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), load_state());
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
@@ -222,7 +229,8 @@ void Agent::show() {
   shown_at_ = Loop::now();
   auto snapshot = performer_->snapshot();
   facts_.loop_lag = lag_.at(shown_at_);
-  facts_.metrics = worker_metrics();
+  facts_.outputs = output_facts();
+  facts_.metrics = worker_metrics() + output_metrics(outputs_->views());
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {
@@ -309,15 +317,19 @@ void Agent::caught(int signal) {
   stop(who);
 }
 
-// Drain is shown for as long as the config says, then the workers end, then the loop.
+// Drain is shown for as long as the config says, then the outputs get their last word, the workers end, then the loop.
 void Agent::stop(const std::string& why) {
   is_stopping_ = true;
   const Duration drain = config_->plan->shutdown_drain;
-  notify::stopping(drain + patience_with_workers + 5s);
+  notify::stopping(drain + patience_with_outputs + patience_with_workers + 5s);
   say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
   performer_->apply(Loop::both(), Stop{});
-  drain_timer_.emplace(loop_, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
+  drain_timer_.emplace(loop_, [this] { leave(); });
   drain_timer_->arm_in(drain);
+}
+
+void Agent::leave() {
+  outputs_->leave(patience_with_outputs, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
 }
 
 }  // namespace vital

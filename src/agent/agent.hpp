@@ -29,6 +29,7 @@
 #include "config/config.hpp"
 #include "loop/loop.hpp"
 #include "loop/mailbox.hpp"
+#include "outputs/outputs.hpp"
 #include "probe/pool.hpp"
 #include "publish/front.hpp"
 #include "publish/view.hpp"
@@ -55,7 +56,7 @@ class Agent {
   bool has_strays() const { return has_strays_; }
 
  private:
-  // -- agent.cpp: life
+  // -- agent.cpp: life; agent_outputs.cpp: who is told
   Ports ports();
   void start();
   void beat();
@@ -67,8 +68,11 @@ class Agent {
   std::vector<std::string> listening() const;
   std::string status_text(const Snapshot& snapshot) const;
   std::string worker_metrics() const;
+  OutputHooks output_hooks();
+  std::vector<OutputFacts> output_facts() const;
   void caught(int signal);
   void stop(const std::string& why);
+  void leave();
 
   // -- agent_reload.cpp
   void reload(const std::string& asked_by, AdminReply reply);
@@ -96,6 +100,7 @@ class Agent {
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
+  std::unique_ptr<Outputs> outputs_;
   std::unique_ptr<Performer> performer_;
   std::optional<Signals> signals_;
   std::optional<Timer> wake_timer_, beat_timer_, watchdog_timer_, drain_timer_;

@@ -123,6 +123,7 @@ void Agent::adopt(std::shared_ptr<const Config> config) {
   ++facts_.reloads;
   pool_->set_max_blocking(config_->workers_max);
   performer_->adopt(Loop::both(), config_->plan, specs_);
+  outputs_->adopt(config_->outputs);
   std::vector<std::string> names;
   for (const CheckPlan& check : config_->plan->checks) names.push_back(check.name);
   board_.tally.keep_only(names);

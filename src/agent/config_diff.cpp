@@ -104,6 +104,7 @@ ConfigDiff diff(const Config& before, const Config& after) {
   setting("state_dir", before.state_dir == after.state_dir);
   setting("module_path", before.module_path == after.module_path);
   setting("workers.max", before.workers_max == after.workers_max);
+  setting("outputs", before.outputs == after.outputs);
   setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
   return d;
 }

@@ -173,6 +173,10 @@ class Explainer {
     } else {
       row("agent-check", "off");
     }
+    for (const OutputSpec& o : config_.outputs) {
+      row("output " + o.name, fmt::format("{} of {}, looked after every {}", type_of(o),
+                                          o.service.empty() ? "the node" : o.service, format_duration(o.interval)));
+    }
     row("admin", fmt::format("{} mode {:04o}{}", config_.admin.socket, config_.admin.mode,
                              config_.admin.group.empty() ? "" : " group " + config_.admin.group));
     row("failover", "not in this version");

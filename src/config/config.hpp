@@ -13,6 +13,7 @@
 #include "core/plan.hpp"
 #include "modules/option.hpp"
 #include "modules/registry.hpp"
+#include "outputs/spec.hpp"
 
 namespace vital {
 
@@ -81,6 +82,7 @@ struct Config {
   std::string state_dir = "/var/lib/vitald";
   std::vector<std::string> module_path;  // what the config adds
   unsigned workers_max = 8;
+  std::vector<OutputSpec> outputs;  // in the order written
 };
 
 struct LoadOptions {

@@ -95,6 +95,9 @@ void read_services(const Entry* section, const std::vector<CheckDraft>& drafts, 
 // A name a check or a service may have; says so if not.
 bool is_good_name(const std::string& name, Mark mark, const std::string& path, Problems& problems);
 
+// The outputs section; services are those of `plan`.
+std::vector<OutputSpec> read_outputs(const Node* section, const Plan& plan, const Context& cx);
+
 void read_listen(const Section& listen, Config& config, const Context& cx);
 void read_log(const Section& log, Config& config);
 void read_node(const Section& node, Plan& plan, const Environment& environment);

@@ -25,6 +25,8 @@ constexpr Key table[] = {
      "the journal, and what lets a restart go on where it stopped"},
     {"", "module_path", Kind::texts, "list of absolute paths", "none",
      "where to look for check modules beside the agent's own; must belong to root and be writable by nobody else"},
+    {"", "outputs", Kind::special, "list of outputs", "none",
+     "who is told when something changes, see docs/outputs.md"},
     {"", "workers", Kind::section, "", "", "the processes that run blocking checks"},
     {"", "shutdown", Kind::section, "", "", "how the agent leaves"},
 
@@ -58,6 +60,27 @@ constexpr Key table[] = {
     {"workers", "max", Kind::integer, "", "8", "how many blocking checks may run at the same time", 1, 256},
     {"shutdown", "drain", Kind::duration, "", "0s",
      "after SIGTERM every output says drain for this long, so that balancers go away first", 0, hour},
+
+    // ---- outputs: what each has, then what its type has beside that
+    {"output", "type", Kind::choice, "file | keepalived", "required", "who is told, and how"},
+    {"output", "name", Kind::text, "", "its type", "shown in status, log and metrics; each name once"},
+    {"output", "service", Kind::text, "", "the node", "what is told of"},
+    {"output", "interval", Kind::duration, "", "5s",
+     "how often what the other side holds is read back and set right while nothing changes", 0.1, hour},
+    {"output", "timeout", Kind::duration, "", "2s", "of one such look, the writing included; at most the interval",
+     0.05, 60},
+    {"output", "on_stop", Kind::choice, "leave | pass | fail | withdraw", "leave",
+     "what stands when the agent has stopped: what was told last, a pass, a fail, or nothing"},
+    {"output.file", "path", Kind::text, "absolute path", "required", "replaced by rename, so never seen half written"},
+    {"output.keepalived", "path", Kind::text, "absolute path", "required",
+     "the `file` of a track_file; replaced by rename"},
+    {"output.keepalived", "values", Kind::section, "", "", "the number for each thing that is told"},
+    {"output.keepalived.values", "pass", Kind::integer, "whole number", "1", "", -2147483647, 2147483647},
+    {"output.keepalived.values", "warn", Kind::integer, "whole number", "1", "", -2147483647, 2147483647},
+    {"output.keepalived.values", "fail", Kind::integer, "whole number", "0",
+     "with `weight 0 reverse`: 0 and a missing file are dead", -2147483647, 2147483647},
+    {"output.keepalived.values", "drain", Kind::integer, "whole number", "as fail", "", -2147483647, 2147483647},
+    {"output.keepalived.values", "maintenance", Kind::integer, "whole number", "as drain", "", -2147483647, 2147483647},
 
     // ---- checks and defaults
     {"check", "type", Kind::text, "", "required", "which module; `vitald modules` lists them"},
@@ -144,6 +167,8 @@ std::span<const Key> all_keys() { return table; }
 std::vector<const Key*> keys_of(std::string_view section) {
   std::vector<const Key*> out;
   const bool is_defaults = section == "defaults";
+  // What every output has is written in the same map as what its type has.
+  if (section.starts_with("output.") && section.find('.', 7) == std::string_view::npos) out = keys_of("output");
   for (const Key& k : table) {
     if (k.section != (is_defaults ? "check" : section) || (is_defaults && is_of_one_check(k.name))) continue;
     out.push_back(&k);

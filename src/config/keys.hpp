@@ -35,7 +35,7 @@ struct Key {
 };
 
 std::span<const Key> all_keys();
-// "defaults" is "check" without the keys that only make sense for one check.
+// "defaults" is "check" without the keys that only make sense for one check; "output.TYPE" holds what every output has.
 std::vector<const Key*> keys_of(std::string_view section);
 bool is_of_one_check(std::string_view key);
 std::vector<std::string> choices_of(const Key& key);

@@ -18,7 +18,6 @@ namespace {
 
 // Rooms that come with later versions: refused rather than ignored.
 constexpr std::pair<std::string_view, std::string_view> later_keys[] = {
-    {"outputs", "this version tells nobody by itself (no outputs); remove it, and let consumers ask /health"},
     {"cluster", "this version knows no cluster; remove it"},
     {"failover", "this version has no failover; remove it"},
 };
@@ -156,6 +155,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
     problems.add(top.entry("checks")->mark, "checks", "all of them are disabled; enable at least one");
   resolve_dependencies(drafts, plan, problems);
   read_services(top.entry("services"), drafts, plan, problems);
+  config.outputs = read_outputs(top.get("outputs"), plan, cx);
   validate(drafts, cx);
   if (problems.any()) return nullptr;
   config.files = problems.files();

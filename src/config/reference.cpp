@@ -21,6 +21,10 @@ constexpr Heading headings[] = {
     {"log", "log"},
     {"workers", "workers"},
     {"shutdown", "shutdown"},
+    {"output", "outputs, each"},
+    {"output.file", "outputs, type: file"},
+    {"output.keepalived", "outputs, type: keepalived"},
+    {"output.keepalived.values", "outputs, type: keepalived, values"},
     {"check", "checks.NAME, and defaults"},
     {"check.fall", "checks.NAME.fall, as a map"},
     {"check.flap", "checks.NAME.flap"},
@@ -68,8 +72,10 @@ std::string reference() {
   for (const Heading& h : headings) {
     out += fmt::format("{}### {}\n\n| key | type | default | what and why |\n|---|---|---|---|\n",
                        out.empty() ? "" : "\n", h.title);
-    for (const Key* k : keys_of(h.section))
+    for (const Key* k : keys_of(h.section)) {
+      if (k->section != h.section) continue;
       out += fmt::format("| `{}` | {} | {} | {} |\n", k->name, type_of(*k), k->fallback, k->help);
+    }
   }
   return out;
 }

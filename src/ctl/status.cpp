@@ -100,6 +100,27 @@ std::string print_checks(const Json& checks, WallTime now, const cmd::Paint& pai
   return table.is_empty() ? "" : table.text(paint, terminal_width());
 }
 
+// Who is told. An agent that is older than this command has none.
+std::string print_outputs(const Json& status, const std::string& service, WallTime now, const cmd::Paint& paint) {
+  Table table({"OUTPUT", "TYPE", "OF", "TOLD", "STATE", "FOR", "WHY"});
+  for (const Json& o : status.value("outputs", Json::array())) {
+    const std::string of = string_at(o, "service");
+    if (!service.empty() && of != service) continue;
+    const std::string state = string_at(o, "state"), told_word = string_at(o, "told");
+    const Ink ink = state == "ok" ? Ink::green : state == "failing" ? Ink::red : Ink::yellow;
+    std::string why = string_at(o, "error");
+    if (o.value("queued", 0) > 0) why = fmt::format("[{} waiting] ", o.value("queued", 0)) + why;
+    table.add({{string_at(o, "name"), Ink::bold},
+               {string_at(o, "type")},
+               {of.empty() ? "node" : of},
+               {told_word.empty() ? "-" : told_word, ink_of(told_word)},
+               {state, ink},
+               since(o, now),
+               {why}});
+  }
+  return table.is_empty() ? "" : "\n" + table.text(paint, terminal_width());
+}
+
 std::string print_notes(const Json& status, const cmd::Paint& paint) {
   std::string out;
   for (const Json& o : status.at("overlays")) {
@@ -151,7 +172,8 @@ Seen tables(const Client& agent, const std::string& service) {
                   painted(paint, ink_of(word), word), since(subject, now).text, reason.empty() ? "" : "  " + reason);
   out +=
       paint.dim(fmt::format("vitald {}, up {}", string_at(status, "version"), ago(string_at(status, "started"), now)));
-  out += "\n\n" + print_services(services, now, paint) + print_checks(checks, now, paint) + print_notes(status, paint);
+  out += "\n\n" + print_services(services, now, paint) + print_checks(checks, now, paint) +
+         print_outputs(status, service, now, paint) + print_notes(status, paint);
   return {out, code_of_service(subject)};
 }
 

@@ -213,6 +213,32 @@ std::vector<CheckId> worst_first(const Snapshot& snapshot, std::vector<CheckId> 
   return checks;
 }
 
+void write_outputs(JsonText& out, const View& view) {
+  out.begin_array("outputs");
+  for (const OutputFacts& o : view.facts.outputs) {
+    out.begin_object();
+    out.field("name", o.name);
+    out.field("type", o.type);
+    out.field("service", o.service.empty() ? std::nullopt : std::optional<std::string>(o.service));
+    out.field("state", o.state);
+    out.field("since", time_or_null(o.since));
+    out.field("told", o.told.empty() ? std::nullopt : std::optional<std::string>(o.told));
+    out.field("is_confirmed", o.is_confirmed);
+    out.field("error", o.error);
+    out.field("last_change", time_or_null(o.last_change));
+    out.field("looks", o.looks);
+    out.field("changes", o.changes);
+    out.field("repairs", o.repairs);
+    out.field("failures", o.failures);
+    out.field("timeouts", o.timeouts);
+    out.field("queued", o.queued);
+    out.field("dropped", o.dropped);
+    out.field("users", o.users);
+    out.end_object();
+  }
+  out.end_array();
+}
+
 }  // namespace
 
 std::string health_document(const View& view, const Outcome& outcome, const HealthScope& scope) {
@@ -287,6 +313,7 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
   out.begin_array("overlays");
   for (const Overlay& o : snapshot.overlays) write_overlay(out, o);
   out.end_array();
+  write_outputs(out, view);
   out.field("version", facts.version);
   out.field("started", time_or_null(facts.started));
   out.field("seq", snapshot.seq);
@@ -304,6 +331,14 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
   out.field("refused_reloads", facts.refused_reloads);
   out.end_object();
   out.field("loop_lag_ms", ms(facts.loop_lag));
+  out.end_object();
+  return out.take();
+}
+
+std::string outputs_document(const View& view) {
+  JsonText out;
+  out.begin_object();
+  write_outputs(out, view);
   out.end_object();
   return out.take();
 }

@@ -326,6 +326,7 @@ Response Pages::api(const Request& request, Now now) {
     if (const auto id = plan.find_check(parts[1])) return json_response(check_document(*view_, *id, now));
     return error_response(404, "there is no check of that name");
   }
+  if (page == "outputs" && parts.size() == 1) return json_response(outputs_document(*view_));
   if (page == "services" && parts.size() == 1) return json_response(services_document(*view_, now, is_stalled(now)));
   if (page == "services" && parts.size() == 2) {
     if (const auto id = plan.find_service(parts[1])) {
@@ -333,7 +334,7 @@ Response Pages::api(const Request& request, Now now) {
     }
     return error_response(404, "there is no service of that name");
   }
-  return error_response(404, "there is no such document: try /api/v1/status, checks or services");
+  return error_response(404, "there is no such document: try /api/v1/status, checks, services or outputs");
 }
 
 }  // namespace vital

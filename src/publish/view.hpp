@@ -25,6 +25,22 @@
 
 namespace vital {
 
+// One output (a consumer that is told), as the API shows it.
+struct OutputFacts {
+  std::string name;
+  std::string type;
+  std::string service;  // empty = the node
+  std::string state;    // ok, pending or failing
+  WallTime since{};
+  std::string told;  // what it is to know: "pass"; empty before the first word
+  bool is_confirmed = false;
+  std::string error;  // of the last look, one line
+  WallTime last_change{};
+  std::uint64_t looks = 0, changes = 0, repairs = 0, failures = 0, timeouts = 0;
+  std::uint64_t queued = 0, dropped = 0;
+  std::optional<std::uint64_t> users;  // still there, where the target can tell
+};
+
 // What the agent knows of itself; goes into /metrics, /readyz and the details.
 struct AgentFacts {
   std::string version;
@@ -34,6 +50,7 @@ struct AgentFacts {
   WallTime config_loaded{};
   Duration loop_lag{};  // worst in the last minute
   std::uint64_t reloads = 0, refused_reloads = 0;
+  std::vector<OutputFacts> outputs;
   // Ready-made lines of Prometheus text for what other rooms count (workers, drops), each family complete with HELP and
   // TYPE.
   std::string metrics;
