@@ -20,6 +20,7 @@ TEST_PACKAGES=(
   postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   monitoring-plugins-basic resource-agents
   redis-server redis-sentinel redis-tools
+  keepalived
 )
 # What the benchmarks take beside that.
 BENCH_PACKAGES=(wrk)
