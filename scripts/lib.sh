@@ -19,7 +19,7 @@ TEST_PACKAGES=(
   python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml openssl iproute2 util-linux systemd
   postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   monitoring-plugins-basic resource-agents
-  redis-server redis-sentinel redis-tools
+  redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
   keepalived
 )
 # What the benchmarks take beside that.

@@ -19,29 +19,7 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return true;
 }
 
-std::string_view word_of(std::string_view& text) {
-  const size_t end = text.find(' ');
-  const std::string_view word = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return word;
-}
-
 }  // namespace
-
-Framing line(std::string_view bytes) {
-  const size_t end = bytes.find('\n');
-  if (end == std::string_view::npos) {
-    return bytes.size() > longest_line ? Framing::broken("its line never ends") : Framing{};
-  }
-  if (end > longest_line) return Framing::broken("its line is too long");
-  if (bytes.substr(0, end).find('\0') != std::string_view::npos) return Framing::broken("its line holds a zero byte");
-  return Framing::whole(end + 1);
-}
-
-std::string_view without_end(std::string_view line) {
-  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-  return line;
-}
 
 Framing smtp_reply(std::string_view bytes) {
   size_t at = 0;
@@ -94,7 +72,7 @@ std::optional<std::string> smtp_offers(std::string_view bytes, std::string_view 
     bytes.remove_prefix(length);
     if (is_first || one.size() < 4) continue;
     one.remove_prefix(4);
-    const std::string_view word = word_of(one);
+    const std::string_view word = net::take_word(one);
     if (equals_ignoring_case(word, keyword)) return std::string(one);
   }
   return {};
@@ -103,15 +81,15 @@ std::optional<std::string> smtp_offers(std::string_view bytes, std::string_view 
 ImapLine parse_imap(std::string_view bytes) {
   std::string_view rest = without_end(bytes);
   ImapLine out;
-  out.tag = word_of(rest);
-  for (const char c : word_of(rest)) out.word += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  out.tag = net::take_word(rest);
+  for (const char c : net::take_word(rest)) out.word += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   out.rest = rest;
   return out;
 }
 
 std::optional<PopLine> parse_pop(std::string_view bytes) {
   std::string_view rest = without_end(bytes);
-  const std::string_view word = word_of(rest);
+  const std::string_view word = net::take_word(rest);
   if (word == "+OK") return PopLine{true, std::string(rest)};
   if (word == "-ERR") return PopLine{false, std::string(rest)};
   return {};

@@ -6,15 +6,13 @@
 #include <string_view>
 
 #include "../net/framing.hpp"
+#include "../net/line.hpp"
 
 namespace vital::mail {
 
-constexpr size_t longest_line = 8192;
-
-// One line, for IMAP and POP3: to CR LF, or a bare LF.
-net::Framing line(std::string_view bytes);
-// The line without its end.
-std::string_view without_end(std::string_view line);
+// One line, for IMAP and POP3.
+using net::line;
+using net::without_end;
 
 // A whole SMTP reply: lines of one code, "250-" until "250 ".
 net::Framing smtp_reply(std::string_view bytes);

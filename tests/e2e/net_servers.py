@@ -3,6 +3,7 @@
     with Redis() as one, Redis(replica_of=one) as two, Sentinel([one]) as watcher: ...
 """
 import re
+import socket
 import subprocess
 
 from servers import LOCALHOST, Certificates, Server, free_port, listens, program, wait_until
@@ -96,3 +97,37 @@ sentinel failover-timeout mymaster 3000
     def field(self, name):
         said = self.cli("SENTINEL", "MASTER", "mymaster")
         return said[said.index(name) + 1] if name in said else ""
+
+
+# ---- memcached -------------------------------------------------------------------------------------------------------
+
+class Memcached(Server):
+    """memcached on `port` or, with TLS, there alone; more arguments may be given. `users` is name -> password."""
+
+    name = "memcached"
+    user = "nobody"
+
+    def __init__(self, *arguments, users=None, tls=False):
+        super().__init__()
+        self.arguments, self.users, self.tls = arguments, users, tls
+
+    def prepare(self):
+        if self.users:
+            (self.directory / "users").write_text("".join(f"{u}:{p}\n" for u, p in self.users.items()))
+            self.arguments += ("-Y", self.directory / "users")
+        if self.tls:
+            tls = Certificates.shared()
+            self.arguments += ("-Z", "-o", f"ssl_chain_cert={tls.certificate},ssl_key={tls.key_for(self.user)}")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("memcached"), "-l", self.host, "-p", str(self.port), "-U", "0", "-vv", *map(str, self.arguments)]
+
+    def stats(self):
+        with socket.create_connection((self.host, self.port)) as s:
+            s.settimeout(5)
+            s.sendall(b"stats\r\n")
+            said = b""
+            while not said.endswith(b"END\r\n"):
+                said += s.recv(65536)
+        return dict(line.split(" ", 2)[1:] for line in said.decode().splitlines() if line.startswith("STAT "))

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "mail/codec.hpp"
+#include "memcached/text.hpp"
 #include "net/framing.hpp"
 #include "redis/resp.hpp"
 #include "redis/verdict.hpp"
@@ -59,6 +60,14 @@ void mail(std::string_view bytes) {
   claim(base64(bytes).size() == (bytes.size() + 2) / 3 * 4);
 }
 
+void memcached(std::string_view bytes) {
+  using namespace vital::memcached;
+  const std::string_view said = framed(answer, bytes);
+  value_of(said);
+  claim(!refusal(said, "X").text.empty());
+  judge(stats_of(said), {}, Sample{1, 1}, "t");
+}
+
 void starttls(std::string_view bytes) {
   using namespace vital::tls;
   for (const auto protocol : {StartTls::smtp, StartTls::imap, StartTls::pop3, StartTls::ldap, StartTls::postgres}) {
@@ -80,6 +89,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'M':
       mail(bytes);
+      break;
+    case 'C':
+      memcached(bytes);
       break;
     case 'S':
       starttls(bytes);
