@@ -41,6 +41,8 @@ inline Meaning meaning_of(int code) {
     // The base is not there. Named by mistake it shows on the first probe; later it means a directory that lost its
     // data, which is what a port check does not see. The same for a server that sends us elsewhere for the base.
     case LDAP_NO_SUCH_OBJECT:
+    case LDAP_NO_SUCH_ATTRIBUTE:
+    case LDAP_OBJECT_CLASS_VIOLATION:
     case LDAP_REFERRAL:
     case LDAP_PARTIAL_RESULTS:
       return {Verdict::fail, Cause::content};

@@ -261,7 +261,8 @@ class MariaDB(Server):
 
 class Slapd(Server):
     """slapd on ldap://, ldaps:// and ldapi:// with dc=example,dc=jp: ou=people holds uid=probe, cn=monitor may read it.
-    SASL EXTERNAL maps root's Unix socket and the client certificate CN=app to cn=monitor."""
+    SASL EXTERNAL maps root's Unix socket and the client certificate CN=app to cn=monitor, which may write cn=canary.
+    Slapd(server_id=1) can be replicated from; Slapd(consumer_of=provider) follows it by syncrepl, and shows cn=Monitor."""
 
     name = "slapd"
     user = "openldap"
@@ -269,9 +270,13 @@ class Slapd(Server):
     root_dn, root_password = "cn=admin,dc=example,dc=jp", "admin-secret"
     bind_dn, bind_password = "cn=monitor,dc=example,dc=jp", "s3cret-ldap"
     people = "ou=people,dc=example,dc=jp"
+    canary = "cn=canary,dc=example,dc=jp"
 
-    def __init__(self, settings="", certificate=None, key=None, with_data=True):
+    def __init__(self, settings="", certificate=None, key=None, with_data=True, server_id=None, consumer_of=None):
         super().__init__()
+        self.server_id = server_id
+        self.provider = consumer_of
+        with_data = with_data and consumer_of is None
         self.tls_port = free_port()
         self.socket = self.directory / "ldapi"
         self.data = self.directory / "data"
@@ -315,6 +320,7 @@ authz-regexp "^{peer}$" "{self.bind_dn}"
 authz-regexp "^cn=app$" "{self.bind_dn}"
 loglevel stats
 threads 4
+{f"serverID {self.server_id}" if self.server_id else ""}
 {self.settings}
 database mdb
 suffix "{self.suffix}"
@@ -324,7 +330,9 @@ directory {self.data}
 maxsize 16777216
 dbnosync
 access to attrs=userPassword by anonymous auth by * none
+access to dn.exact="{self.canary}" by dn.exact="{self.bind_dn}" write by * none
 access to * by dn.exact="{self.bind_dn}" read by anonymous auth by * none
+{self._replication()}
 """)
         if self.with_data:
             self.load(f"""dn: {self.suffix}
@@ -350,8 +358,21 @@ cn: Probe
 sn: Probe
 mail: probe@example.jp
 description: alive
+
+dn: {self.canary}
+objectClass: applicationProcess
+cn: canary
 """)
         give(self.directory, self.user)
+
+    def _replication(self):
+        lines = ["overlay syncprov", "syncprov-checkpoint 1 1"] if self.server_id or self.provider else []
+        if self.provider is not None:
+            lines += [f"syncrepl rid=1 provider={self.provider.uri} type=refreshAndPersist retry=\"1 +\" searchbase=\"{self.suffix}\" "
+                      f"bindmethod=simple binddn=\"{self.root_dn}\" credentials={self.root_password} timeout=2 network-timeout=2 "
+                      "keepalive=1:1:1", f"updateref {self.provider.uri}"]
+        lines += ["database monitor", f'access to * by dn.exact="{self.bind_dn}" read by * none']
+        return "\n".join(lines)
 
     def load(self, ldif):
         """Adds entries while slapd is down."""
