@@ -128,6 +128,44 @@ void write_service_fields(JsonText& out, const View& view, const ServiceView& se
   out.field("is_withheld", service.is_withheld);
 }
 
+// {"all": [{"check": "app"}, {"quorum": 1, "of": [{"check": "a"}, {"service": "b"}]}]}: as the configuration writes it,
+// with every leaf named by its kind. Inside an object that is open. `weight` is that of a member of a weighted rule.
+void write_rule(JsonText& out, const Plan& plan, const Rule& rule, std::optional<unsigned> weight = {}) {
+  const auto write_members = [&](std::string_view key) {
+    out.begin_array(key);
+    for (std::size_t i = 0; i < rule.members.size(); ++i) {
+      out.begin_object();
+      write_rule(out, plan, rule.members[i], i < rule.weights.size() ? std::optional(rule.weights[i]) : std::nullopt);
+      out.end_object();
+    }
+    out.end_array();
+  };
+  switch (rule.kind) {
+    case Rule::Kind::check:
+      out.field("check", plan.at(CheckId(rule.target)).name);
+      break;
+    case Rule::Kind::service:
+      out.field("service", plan.at(ServiceId(rule.target)).name);
+      break;
+    case Rule::Kind::all:
+      write_members("all");
+      break;
+    case Rule::Kind::any:
+      write_members("any");
+      break;
+    case Rule::Kind::quorum:
+      out.field("quorum", rule.need);
+      write_members("of");
+      break;
+    case Rule::Kind::weighted:
+      write_members("weighted");
+      out.field("pass", rule.need);
+      if (rule.need_warn > 0) out.field("warn", rule.need_warn);
+      break;
+  }
+  if (weight) out.field("weight", *weight);
+}
+
 void write_service(JsonText& out, const View& view, ServiceId id, Now now, bool is_stalled) {
   const Plan& plan = *view.snapshot->plan;
   out.begin_object();
@@ -135,6 +173,9 @@ void write_service(JsonText& out, const View& view, ServiceId id, Now now, bool 
   write_service_fields(out, view, view.snapshot->at(id), view.services.at(id.value), now, is_stalled);
   write_names(out, "checks", plan, checks_behind(plan, id));
   out.field("description", plan.at(id).description);
+  out.begin_object("rule");
+  write_rule(out, plan, plan.at(id).rule);
+  out.end_object();
   out.end_object();
 }
 

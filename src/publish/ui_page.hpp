@@ -1,5 +1,5 @@
-// The page for people at /ui/: one HTML page, its script and its style, compiled in from ui/. It reads the API like any
-// other client. Pure.
+// The page for people at /ui/: one HTML page, its scripts and its style, compiled in from ui/. It reads the API like
+// any other client, and asks nobody else for anything. Pure.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ struct UiFile {
   std::string_view headers;  // no foreign script, style, image or frame, whatever a server under watch writes
 };
 
-// `path` as requested: "/ui/", "/ui/app.js", "/ui/style.css".
+// `path` as requested: "/ui/", "/ui/app.js".
 std::optional<UiFile> ui_file(std::string_view path);
 
 }  // namespace vital

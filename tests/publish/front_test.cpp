@@ -308,7 +308,7 @@ TEST_CASE("the pages answer what they promise") {
       {"/api/v1/services/nope", 404, "no service"},
       {"/api/v1/nope", 404, "no such document"},
       {"/ui/", 200, "<title>vitald</title>"},
-      {"/ui/app.js", 200, "'use strict'"},
+      {"/ui/app.js", 200, "import "},
       {"/ui/style.css", 200, "color-scheme"},
       {"/ui", 302, "Location: /ui/\r\n"},
       {"/%00", 404, "there is no such page"},
