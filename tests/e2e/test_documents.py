@@ -53,7 +53,7 @@ def modules():
 def test_a_configuration_that_is_shown_is_valid(text, tmp_path, modules):
     def secret(found):
         path = tmp_path / pathlib.Path(found[1]).name
-        path.write_text("secret\n")
+        path.write_text("a-secret-long-enough-for-a-token\n")
         path.chmod(0o600)
         return f"_file: {path}"
 
