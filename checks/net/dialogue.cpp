@@ -184,7 +184,7 @@ bool Dialogue::try_next_address() {
   while (next_ < addresses_.size()) {
     const std::string& numeric = addresses_[next_++];
     peer_name_ = numeric.front() == '/' ? numeric : printed(numeric, peer_.target.port);
-    const Io io = stream_.connect(numeric, peer_.target.port);
+    const Io io = stream_.connect(numeric, peer_.target.port, peer_.kind);
     if (io == Io::failed) {
       last_trouble_ = stream_.trouble();
       continue;
@@ -390,7 +390,7 @@ void Dialogue::leave() {
   is_over_ = true;
   doing_ = Doing::leaving;
   patience_timer_.disarm();
-  if (stream_.fd() < 0) return hand_in();
+  if (stream_.fd() < 0 || stream_.is_datagram()) return hand_in();
   stream_.say_goodbye();
   soon_.arm<&Dialogue::hand_in>(this, leave_taking);
   watch_.stop();

@@ -36,6 +36,7 @@ struct Peer {
   Endpoint target;      // a host that begins with a slash is the path of a Unix socket
   uint32_t family = 0;  // 0, 4, 6: what a name is resolved to
   TlsSettings tls;
+  Stream::Kind kind = Stream::Kind::stream;
   bool is_tls_first = true;  // TLS at once, if it is on; otherwise start_tls() in the course
 
   std::string printed() const {

@@ -31,8 +31,9 @@ bool is_self_connected(int fd) {
 
 }  // namespace
 
-Stream::Io Stream::connect(const std::string& host, uint16_t port) {
+Stream::Io Stream::connect(const std::string& host, uint16_t port, Kind kind) {
   close();
+  kind_ = kind;
   const bool is_unix = !host.empty() && host.front() == '/';
   SocketAddress address;
   if (is_unix) {
@@ -49,10 +50,10 @@ Stream::Io Stream::connect(const std::string& host, uint16_t port) {
     if (!numeric) return failed(ours("the resolver gave " + quoted(host) + ", which is no address"));
     address = *numeric;
   }
-  fd_ = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  fd_ = socket(address.family(), (is_datagram() ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) return failed(ours(std::string("cannot make a socket: ") + std::strerror(errno)));
   const int on = 1;
-  if (!is_unix) setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!is_unix && !is_datagram()) setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::connect(fd_, address.get(), address.size) == 0) return finish_connecting();
   if (errno == EINPROGRESS) return Io::wants_write;
   if (is_unix && errno == ENOENT) {
@@ -164,7 +165,8 @@ Stream::Io Stream::read(char* to, size_t size, size_t& got) {
     got = static_cast<size_t>(n);
     return Io::done;
   }
-  if (n == 0) return Io::closed;
+  if (n == 0 && !is_datagram()) return Io::closed;
+  if (n == 0) return Io::wants_read;  // an empty datagram says nothing
   return errno == EAGAIN || errno == EINTR ? Io::wants_read : system_failed(errno);
 }
 
@@ -204,6 +206,9 @@ Stream::Io Stream::failed(Trouble trouble) {
 }
 
 Stream::Io Stream::system_failed(int error) {
+  if (is_datagram())
+    return failed(error == ECONNREFUSED ? fault(check::Cause::refused, "nobody listens on that port")
+                                        : connect_trouble(error));
   return failed(wants_our_certificate() ? handshake_trouble("certificate required", false) : exchange_trouble(error));
 }
 

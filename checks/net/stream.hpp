@@ -22,9 +22,10 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
+  enum class Kind { stream, datagram };
   // Begins to connect to a numeric address, or to the Unix socket at `host` if it begins with a slash. done,
   // wants_write (then ask finish_connecting() once the socket is writable), or failed.
-  Io connect(const std::string& host, uint16_t port);
+  Io connect(const std::string& host, uint16_t port, Kind kind = Kind::stream);
   Io finish_connecting();
   // Begins TLS; `peer_name` is verified and sent unless the settings say another. Then shake_hands() until it is done.
   Io begin_tls(const TlsSettings& settings, const std::string& peer_name);
@@ -36,6 +37,8 @@ class Stream {
   void close();
 
   int fd() const { return fd_; }
+  // Datagrams: each read gives one, each write sends one, and nobody says goodbye.
+  bool is_datagram() const { return kind_ == Kind::datagram; }
   bool is_tls() const { return ssl_ != nullptr; }
   const TlsReport& report() const { return report_; }
   std::string tls_version() const { return ssl_ != nullptr ? SSL_get_version(ssl_.get()) : ""; }
@@ -57,6 +60,7 @@ class Stream {
   bool wants_our_certificate() const;
 
   int fd_ = -1;
+  Kind kind_ = Kind::stream;
   TlsSettings settings_;
   std::string name_;
   TlsReport report_;

@@ -2,6 +2,9 @@
 // resumed by its owner), hands what it throws to whoever awaits it, and is destroyed with its Task: destroying the
 // outermost Task while everything waits releases all of them. One thread, the worker's loop. [loop]
 //
+// g++ 12 destroys temporaries twice where they are made in a branch of ?: within an expression that holds co_await, and
+// takes no braced list there: give such a value a name first.
+//
 //   Task<int> length() { co_return static_cast<int>((co_await line()).size()); }
 #pragma once
 

@@ -131,3 +131,121 @@ class Memcached(Server):
             while not said.endswith(b"END\r\n"):
                 said += s.recv(65536)
         return dict(line.split(" ", 2)[1:] for line in said.decode().splitlines() if line.startswith("STAT "))
+
+
+# ---- DNS ---------------------------------------------------------------------------------------------------------------
+
+def listens_udp(port):
+    with open("/proc/net/udp", encoding="ascii") as table:
+        return any(line.split()[1] == f"0100007F:{port:04X}" for line in list(table)[1:])
+
+
+class Unbound(Server):
+    """unbound on UDP and TCP, which knows `data` (lines of a zone) itself and asks `forward` (a port) for everything else."""
+
+    name = "unbound"
+    user = "unbound"
+
+    def __init__(self, data=(), forward=1):
+        super().__init__()
+        self.data, self.forward = data, forward
+
+    def prepare(self):
+        lines = "\n".join(f"  local-data: '{line}'" for line in self.data)
+        (self.directory / "unbound.conf").write_text(f"""
+server:
+  interface: {self.host}@{self.port}
+  directory: "{self.directory}"
+  pidfile: ""
+  username: ""
+  chroot: ""
+  use-syslog: no
+  do-daemonize: no
+  do-not-query-localhost: no
+  verbosity: 1
+  num-threads: 1
+  module-config: "iterator"
+  outgoing-range: 50
+  num-queries-per-thread: 50
+  so-reuseport: no
+  local-zone: "example.jp." transparent
+{lines}
+forward-zone:
+  name: "."
+  forward-addr: {self.host}@{self.forward}
+remote-control:
+  control-enable: no
+""")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("unbound"), "-d", "-p", "-c", self.directory / "unbound.conf"]
+
+    def is_ready(self):
+        return listens(self.port) and listens_udp(self.port)
+
+
+class Knot(Server):
+    """Knot DNS with the zone example.jp: as primary from `records`, or as a secondary of another one."""
+
+    name = "knot"
+    user = "knot"
+    zone = "example.jp"
+
+    def __init__(self, records=(), primary=None, serial=1):
+        super().__init__()
+        self.records, self.primary, self.serial = records, primary, serial
+
+    @property
+    def zone_path(self):
+        return self.directory / "example.jp.zone"
+
+    def write_zone(self, serial):
+        lines = [f"@ 300 SOA ns1 host {serial} 3600 600 86400 60", "@ 300 NS ns1", "ns1 300 A 127.0.0.1", *self.records]
+        self.zone_path.write_text("$ORIGIN example.jp.\n" + "\n".join(lines) + "\n")
+        give(self.directory, self.user)
+
+    def prepare(self):
+        remote = zone = ""
+        if self.primary is None:
+            self.write_zone(self.serial)
+            zone = "acl: all"
+        else:
+            remote = f"remote:\n  - id: primary\n    address: {self.host}@{self.primary.port}\n"
+            zone = "master: primary"
+        (self.directory / "knot.conf").write_text(f"""
+server:
+  listen: {self.host}@{self.port}
+  rundir: {self.directory}
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+database:
+  storage: {self.directory}/db
+log:
+  - target: stderr
+    any: info
+acl:
+  - id: all
+    address: {self.host}
+    action: transfer
+{remote}
+zone:
+  - domain: example.jp
+    storage: {self.directory}
+    file: example.jp.zone
+    {zone}
+""")
+        give(self.directory, self.user)
+
+    def command(self):
+        return [program("knotd"), "-c", self.directory / "knot.conf"]
+
+    def is_ready(self):
+        return listens(self.port) and listens_udp(self.port) and "server started" in self.log_since(self._log_start)
+
+    def knotc(self, *words):
+        done = subprocess.run([program("knotc"), "-s", self.directory / "knot.sock", *words], capture_output=True, text=True,
+                              timeout=10, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout

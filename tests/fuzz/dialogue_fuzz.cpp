@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "dns/verdict.hpp"
 #include "mail/codec.hpp"
 #include "memcached/text.hpp"
 #include "net/framing.hpp"
@@ -68,6 +69,16 @@ void memcached(std::string_view bytes) {
   judge(stats_of(said), {}, Sample{1, 1}, "t");
 }
 
+void dns(std::string_view bytes) {
+  using namespace vital::dns;
+  framed(with_length, bytes);
+  const auto answer = parse(bytes);
+  if (!answer) return;
+  claim(answer->answers.size() <= 100 && answer->authority.size() <= 100);
+  judge(*answer, {}, "a A");
+  serial_of(*answer);
+}
+
 void starttls(std::string_view bytes) {
   using namespace vital::tls;
   for (const auto protocol : {StartTls::smtp, StartTls::imap, StartTls::pop3, StartTls::ldap, StartTls::postgres}) {
@@ -89,6 +100,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'M':
       mail(bytes);
+      break;
+    case 'D':
+      dns(bytes);
       break;
     case 'C':
       memcached(bytes);
