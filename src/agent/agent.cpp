@@ -7,6 +7,7 @@
 #include <exception>
 #include <utility>
 
+#include "agent/listening.hpp"
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "loop/notify.hpp"
@@ -29,44 +30,7 @@ constexpr Duration patience_with_outputs = 3s;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
-ShowDetails show_details(Details d) {
-  switch (d) {
-    case Details::loopback:
-      return ShowDetails::loopback;
-    case Details::always:
-      return ShowDetails::always;
-    case Details::never:
-      return ShowDetails::never;
-    case Details::authorized:
-      return ShowDetails::authorized;
-  }
-  return ShowDetails::never;
-}
-
 }  // namespace
-
-FrontOptions front_options(const Config& config) {
-  FrontOptions out;
-  out.health = config.health.addresses;
-  if (config.haproxy) out.haproxy = config.haproxy->addresses;
-  out.admin = AdminSocket{config.admin.socket, config.admin.mode, config.admin.group};
-  out.details = show_details(config.health.details);
-  out.proxy_protocol = config.health.proxy_protocol;
-  for (std::size_t i = 0; i < config.plan->checks.size(); ++i) {
-    if (!config.plan->checks[i].is_passive || !config.specs[i]) continue;
-    for (const auto& [option, items] : config.specs[i]->values) {
-      if (option == "token" && !items.empty()) out.report_tokens.emplace_back(config.plan->checks[i].name, items[0]);
-    }
-  }
-  return out;
-}
-
-std::string unsupported(const Config& config) {
-  if (config.health.tls) {
-    return config.file + ": listen.health.tls: this version serves no TLS; leave it out and put a proxy before it";
-  }
-  return {};
-}
 
 Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
     : loop_(loop),
@@ -74,10 +38,12 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
       config_(loaded.config),
       specs_(config_->specs),
       mail_(std::make_shared<Mailbox>(loop)),
-      loader_(mail_) {
+      inherited_(take_inherited_sockets()),
+      loader_(mail_),
+      certificates_(mail_, [this](const CertificateWatch::News& news) { certificates_changed(news); }) {
   log_.configure(config_->log, config_->plan->node);
   const AdminPort admin{&loop_, [this](AdminRequest request, AdminReply reply) { handle(request, std::move(reply)); }};
-  front_ = std::make_unique<Front>(front_options(*config_), board_, admin);
+  front_ = std::make_unique<Front>(front_options(*config_, inherited_), board_, admin);
   front_->add_get("/api/v1/events", [this](const GetRequest& request, const GetReply& reply) {
     if (!request.is_detailed && !request.is_admin) {
       reply({403, "application/json", "{\"error\":\"details are not shown to this address\"}\n"});
@@ -144,7 +110,7 @@ int Agent::run() {
   pool_.reset();
   if (store_ && performer_ && code_ == 0) save_state({});
   const bool is_saved = !store_ || store_->finish(patience_with_disk);
-  has_strays_ = !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays());
+  has_strays_ = !certificates_.stop() || !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays());
   outputs_.reset();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   return code_;
@@ -180,6 +146,7 @@ void Agent::start() {
   show();
   front_->start();
   say_listening({});
+  certificates_.follow(config_, inherited_);
   beat_at_ = Loop::now() + beat_every;
   beat_timer_->arm_at(beat_at_);
   if (const auto interval = notify::watchdog_interval()) {
@@ -323,6 +290,16 @@ void Agent::stop(const std::string& why) {
   const Duration drain = config_->plan->shutdown_drain;
   notify::stopping(drain + patience_with_outputs + patience_with_workers + 5s);
   say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
+  // Who connects while we leave is answered by our successor, and never hears of a drain nobody asked for.
+  if (drain == Duration{} && front_->has_inherited()) {
+    front_->hand_over([mail = mail_, this] { mail->post([this] { show_drain(); }); });
+  } else {
+    show_drain();
+  }
+}
+
+void Agent::show_drain() {
+  const Duration drain = config_->plan->shutdown_drain;
   performer_->apply(Loop::both(), Stop{});
   drain_timer_.emplace(loop_, [this] { leave(); });
   drain_timer_->arm_in(drain);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "agent/admin_api.hpp"
+#include "agent/certificate_watch.hpp"
 #include "agent/config_diff.hpp"
 #include "agent/config_loader.hpp"
 #include "agent/event_ring.hpp"
@@ -35,11 +36,6 @@
 #include "publish/view.hpp"
 
 namespace vital {
-
-// What the front is to listen on. Pure.
-FrontOptions front_options(const Config& config);
-// What this version cannot do although the config says it; empty if there is nothing. Pure.
-std::string unsupported(const Config& config);
 
 class Agent {
  public:
@@ -72,14 +68,16 @@ class Agent {
   std::vector<OutputFacts> output_facts() const;
   void caught(int signal);
   void stop(const std::string& why);
+  void show_drain();
   void leave();
 
   // -- agent_reload.cpp
   void reload(const std::string& asked_by, AdminReply reply);
-  void reloaded(const Loaded& loaded);
+  void reloaded(const Prepared& prepared);
   void turn_reloads_away();
   void refuse_reload(const std::vector<std::string>& problems);
-  void adopt(std::shared_ptr<const Config> config);
+  void adopt(const Prepared& prepared);
+  void certificates_changed(const CertificateWatch::News& news);
 
   // -- agent_admin.cpp
   void handle(const AdminRequest& request, AdminReply reply);
@@ -96,7 +94,9 @@ class Agent {
   EventRing ring_;
   Board board_;
   std::shared_ptr<Mailbox> mail_;
+  std::vector<InheritedSocket> inherited_;
   ConfigLoader loader_;
+  CertificateWatch certificates_;
   std::unique_ptr<StateStore> store_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;

@@ -44,10 +44,11 @@ void Agent::reload(const std::string& asked_by, AdminReply reply) {
   } catch (const std::system_error& e) {
     say(Note::Level::warning, "log_not_reopened", {{"error", e.what()}});
   }
-  loader_.load(load_, [this](const Loaded& loaded) { reloaded(loaded); });
+  loader_.load(load_, inherited_, [this](const Prepared& prepared) { reloaded(prepared); });
 }
 
-void Agent::reloaded(const Loaded& loaded) {
+void Agent::reloaded(const Prepared& prepared) {
+  const Loaded& loaded = prepared.loaded;
   for (const Problem& warning : loaded.warnings) {
     say(Note::Level::warning, "config_warning", {{"text", warning.format()}});
   }
@@ -59,7 +60,7 @@ void Agent::reloaded(const Loaded& loaded) {
     if (lines.empty()) lines.push_back(load_.file + ": could not be loaded");
     refuse_reload(lines);
   } else {
-    adopt(loaded.config);
+    adopt(prepared);
   }
   notify::ready(status_);  // ends what reloading() began
   if (!is_reload_again_) return;
@@ -92,8 +93,8 @@ void Agent::refuse_reload(const std::vector<std::string>& problems) {
   }
 }
 
-void Agent::adopt(std::shared_ptr<const Config> config) {
-  if (const std::string problem = unsupported(*config); !problem.empty()) return refuse_reload({problem});
+void Agent::adopt(const Prepared& prepared) {
+  std::shared_ptr<const Config> config = prepared.loaded.config;
   const auto already = listening();
   // What can fail comes first, and is taken back if what follows fails.
   try {
@@ -102,7 +103,7 @@ void Agent::adopt(std::shared_ptr<const Config> config) {
     return refuse_reload({e.what()});
   }
   try {
-    front_->reconfigure(front_options(*config));
+    front_->reconfigure(prepared.front);
   } catch (const FrontError& e) {
     try {
       log_.configure(config_->log, config_->plan->node);
@@ -116,6 +117,7 @@ void Agent::adopt(std::shared_ptr<const Config> config) {
   Specs specs = keep_specs(specs_, config->specs);
   const std::string old_state_dir = config_->state_dir;
   config_ = std::move(config);
+  certificates_.follow(config_, inherited_);
   specs_ = std::move(specs);
   facts_.is_config_current = true;
   facts_.config_problem.clear();
@@ -144,6 +146,19 @@ void Agent::adopt(std::shared_ptr<const Config> config) {
                        {"services_removed", changes.services_removed},
                        {"services_changed", changes.services_changed},
                        {"settings", changes.settings}}));
+  }
+}
+
+// The same addresses, the same connections, another certificate.
+void Agent::certificates_changed(const CertificateWatch::News& news) {
+  if (is_stopping_ || news.config != config_) return;
+  try {
+    if (!news.trouble.empty()) throw FrontError(news.trouble);
+    front_->reconfigure(news.options);
+    say(Note::Level::info, "certificates_adopted", {{"config", config_->file}});
+  } catch (const FrontError& e) {
+    say(Note::Level::error, "certificates_refused",
+        {{"reason", e.what()}, {"effect", "the certificates before these stay in use"}});
   }
 }
 

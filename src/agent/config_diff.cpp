@@ -29,11 +29,6 @@ bool same_service(const Plan& plan_a, ServicePlan a, const Plan& plan_b, Service
   return a == b;
 }
 
-bool same_tls(const std::optional<TlsFiles>& a, const std::optional<TlsFiles>& b) {
-  if (!a || !b) return a.has_value() == b.has_value();
-  return a->certificate == b->certificate && a->key == b->key && a->client_ca == b->client_ca;
-}
-
 void say(std::string& out, const std::string& what, const std::vector<std::string>& names) {
   if (names.empty()) return;
   if (!out.empty()) out += ", ";
@@ -92,12 +87,9 @@ ConfigDiff diff(const Config& before, const Config& after) {
   };
   setting("node",
           old_plan.node == new_plan.node && old_plan.zone == new_plan.zone && old_plan.labels == new_plan.labels);
-  setting("listen.health", before.health.addresses == after.health.addresses &&
-                               before.health.details == after.health.details &&
-                               before.health.proxy_protocol == after.health.proxy_protocol &&
-                               same_tls(before.health.tls, after.health.tls));
-  setting("listen.haproxy", before.haproxy.has_value() == after.haproxy.has_value() &&
-                                (!before.haproxy || before.haproxy->addresses == after.haproxy->addresses));
+  setting("listen.health", before.health == after.health);
+  setting("listen.haproxy", before.haproxy == after.haproxy);
+  setting("listen.grpc", before.grpc == after.grpc);
   setting("listen.admin", before.admin.socket == after.admin.socket && before.admin.mode == after.admin.mode &&
                               before.admin.group == after.admin.group);
   setting("log", before.log.format == after.log.format && before.log.file == after.log.file);

@@ -4,11 +4,21 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "config/config.hpp"
+#include "loop/inherited.hpp"
 #include "loop/mailbox.hpp"
+#include "publish/front.hpp"
 
 namespace vital {
+
+// A config, and what the front needs for it: certificates are files too.
+struct Prepared {
+  Loaded loaded;
+  FrontOptions front;  // if there is a config
+};
 
 class ConfigLoader {
  public:
@@ -20,7 +30,8 @@ class ConfigLoader {
 
   bool is_busy() const { return busy_ != nullptr; }
   // Only while not busy. `loaded` is called on the loop, with a problem line instead of an exception.
-  void load(const LoadOptions& options, std::function<void(Loaded)> loaded);
+  void load(const LoadOptions& options, const std::vector<InheritedSocket>& inherited,
+            std::function<void(Prepared)> loaded);
 
  private:
   struct Busy {

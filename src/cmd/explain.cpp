@@ -157,9 +157,20 @@ class Explainer {
   }
 
   void told() const {
-    const HealthListener& h = config_.health;
-    row("health", fmt::format("http://{}/health  {}{}", join(h.addresses, ", http://"), details_text(h.details),
-                              h.proxy_protocol.empty() ? "" : ", PROXY from " + join(h.proxy_protocol, ", ")));
+    for (std::size_t i = 0; i < config_.health.size(); ++i) {
+      const HealthListener& h = config_.health[i];
+      std::vector<std::string> urls;
+      for (const std::string& a : h.addresses) {
+        const bool is_local = a.starts_with('/');
+        urls.push_back(fmt::format("{}{}/health", h.tls ? "https://" : is_local ? "unix:" : "http://", a));
+      }
+      std::string more = h.proxy_protocol.empty() ? "" : ", PROXY from " + join(h.proxy_protocol, ", ");
+      if (h.tls && !h.tls->client_ca.empty()) {
+        more += h.tls->is_client_required ? ", client certificate required" : ", client certificate if there is one";
+      }
+      if (!h.token.empty()) more += ", token";
+      row(i == 0 ? "health" : "", fmt::format("{}  {}{}", join(urls, ", "), details_text(h.details), more));
+    }
     for (const ServicePlan& s : plan_.services) {
       row("", fmt::format("/health/{}  pass 200, warn {}, fail {}, pending and stale {}, drain {}", s.name, s.warn_code,
                           s.fail_code, s.fail_code, s.drain_code));
@@ -177,6 +188,7 @@ class Explainer {
       row("output " + o.name, fmt::format("{} of {}, looked after every {}", type_of(o),
                                           o.service.empty() ? "the node" : o.service, format_duration(o.interval)));
     }
+    if (config_.grpc) row("gRPC health", join(config_.grpc->addresses, ", ") + (config_.grpc->tls ? "  TLS" : ""));
     row("admin", fmt::format("{} mode {:04o}{}", config_.admin.socket, config_.admin.mode,
                              config_.admin.group.empty() ? "" : " group " + config_.admin.group));
     row("failover", "not in this version");

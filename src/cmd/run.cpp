@@ -36,10 +36,6 @@ int run(int argc, char** argv) {
     print_problems(loaded);
     return exit_config;
   }
-  if (const std::string problem = unsupported(*loaded.config); !problem.empty()) {
-    fmt::print(stderr, "{}\n", problem);
-    return exit_config;
-  }
   Loop loop;
   try {
     Agent agent(loop, load, loaded);

@@ -31,19 +31,44 @@ struct TlsFiles {
   std::string certificate;
   std::string key;
   std::string client_ca;  // empty = no client certificates asked for
+  bool is_client_required = true;
+  bool operator==(const TlsFiles&) const = default;
+};
+
+// What somebody who knows TLS found in these files; `key` is the one of listen.*.tls it is about.
+struct TlsRemark {
+  std::string key;
+  std::string text;
+  bool is_warning = false;
 };
 
 enum class Details : std::uint8_t { loopback, always, never, authorized };
 
 struct HealthListener {
-  std::vector<std::string> addresses;  // "0.0.0.0:9180", "[::]:9180"; numeric host, port 0 allowed (tests)
+  std::vector<std::string>
+      addresses;  // "0.0.0.0:9180", "[::]:9180"; numeric host, port 0 allowed (tests); "/run/x.sock"
   std::optional<TlsFiles> tls;
   Details details = Details::loopback;
   std::vector<std::string> proxy_protocol;  // networks: "10.0.0.0/8"
+  std::string token;                        // who brings it is authorized; a secret; empty = nobody
+  unsigned mode = 0660;                     // of a unix socket's file
+  std::string group;
+  bool operator==(const HealthListener&) const = default;
 };
+
+// What HAProxy is told while the agent stops, since it keeps what it was told last.
+enum class Farewell : std::uint8_t { drain, ready, down, maint };
 
 struct HaproxyListener {
   std::vector<std::string> addresses;
+  Farewell farewell = Farewell::drain;
+  bool operator==(const HaproxyListener&) const = default;
+};
+
+struct GrpcListener {
+  std::vector<std::string> addresses;
+  std::optional<TlsFiles> tls;
+  bool operator==(const GrpcListener&) const = default;
 };
 
 struct AdminListener {
@@ -75,8 +100,9 @@ struct Config {
   std::string profile;
   std::vector<std::string> disabled;  // checks that say enabled: false, which the plan does not hold
 
-  HealthListener health;
+  std::vector<HealthListener> health;  // at least one
   std::optional<HaproxyListener> haproxy;
+  std::optional<GrpcListener> grpc;
   AdminListener admin;
   LogConfig log;
   std::string state_dir = "/var/lib/vitald";
@@ -90,6 +116,8 @@ struct LoadOptions {
   std::string worker;                                                         // path of vitald-worker
   std::vector<std::string> builtin_path;                                      // directories of the agent's own modules
   std::function<std::optional<std::string>(const std::string&)> environment;  // empty = the process's
+  // Looks into the files of a TLS listener; empty = only that they can be read. It may take its time.
+  std::function<std::vector<TlsRemark>(const TlsFiles&)> inspect_tls;
   bool read_secrets = true;  // false: only look that the files are there
 };
 

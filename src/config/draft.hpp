@@ -74,6 +74,7 @@ struct Context {
   const Environment& environment;
   ModuleSource& modules;
   bool read_secrets = true;
+  const std::function<std::vector<TlsRemark>(const TlsFiles&)>& inspect_tls;
 };
 
 // One check: common options, then its module's. `entry` outlives the draft.

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
@@ -13,6 +14,11 @@
 
 namespace vital::config {
 namespace {
+
+constexpr std::size_t longest_socket_path = 107;
+constexpr std::size_t longest_pem = 1024 * 1024;
+constexpr std::size_t longest_token = 512;
+constexpr std::size_t shortest_token = 16;
 
 std::optional<unsigned> number_up_to(std::string_view text, unsigned most) {
   unsigned value = 0;
@@ -67,11 +73,14 @@ void read_addresses(const Section& s, std::set<std::string>& taken, std::vector<
   if (n == nullptr || !s.texts("address")) return;
   out.clear();
   for (const Node* item : items_of(*n)) {
-    if (const std::string why = complaint_about_address(item->text); !why.empty()) {
+    const bool is_path = item->text.starts_with('/');
+    if (is_path && item->text.size() > longest_socket_path) {
+      s.problems().add(item->mark, s.path_of("address"), "is longer than the 107 bytes a socket's path may have");
+    } else if (const std::string why = is_path ? "" : complaint_about_address(item->text); !why.empty()) {
       s.problems().add(item->mark, s.path_of("address"), fmt::format("'{}' {}", one_line(item->text, 80), why));
     } else if (!item->text.ends_with(":0") && !taken.insert(item->text).second) {
       s.problems().add(item->mark, s.path_of("address"),
-                       fmt::format("{} is used twice; write another port", item->text));
+                       fmt::format("{} is used twice; write another {}", item->text, is_path ? "path" : "port"));
     } else {
       out.push_back(item->text);
     }
@@ -86,23 +95,115 @@ std::string absolute_path(const Section& s, std::string_view key, std::string ot
   return *path;
 }
 
-void read_tls(const Section& tls, HealthListener& out, const Context& cx) {
+std::optional<TlsFiles> read_tls(const Section& listener, const Context& cx) {
+  if (listener.get("tls") == nullptr) return {};
+  const Section tls = listener.section("tls", "listen.tls");
+  if (!tls.is_map()) return {};
   TlsFiles files;
+  bool is_readable = true;
   for (const auto& [key, to] : {std::pair("certificate", &files.certificate), std::pair("key", &files.key),
                                 std::pair("client_ca", &files.client_ca)}) {
     if (const auto path = tls.text(key)) {
       *to = find_file(*path, cx.problems.directory_of(tls.mark()), cx.environment);
       std::string why;
-      if (!read_file(*to, 1024 * 1024, &why)) tls.complain(key, fmt::format("{} {}", *to, why));
-    } else if (!tls.has(key) && std::string_view(key) != "client_ca") {
-      tls.complain(key, "is missing; tls needs certificate and key");
+      if (read_file(*to, longest_pem, &why)) continue;
+      tls.complain(key, fmt::format("{} {}", *to, why));
+      is_readable = false;
+    } else if (std::string_view(key) != "client_ca") {
+      if (!tls.has(key)) tls.complain(key, "is missing; tls needs certificate and key");
+      is_readable = false;
     }
   }
-  out.tls = std::move(files);
-  tls.problems().add(tls.mark(), tls.path(), "this version serves no TLS; leave it out and put a proxy before it");
+  if (const auto client = tls.choice("client")) {
+    files.is_client_required = *client == "required";
+    if (files.client_ca.empty() && !tls.has("client_ca")) {
+      tls.complain("client", "says nothing without client_ca; write the authority of the clients, or remove the line");
+    }
+  }
+  if (is_readable && cx.inspect_tls && cx.read_secrets) {
+    for (const TlsRemark& remark : cx.inspect_tls(files)) {
+      const Entry* e = tls.entry(remark.key);
+      const Mark at = e != nullptr ? e->value.mark : tls.mark();
+      if (remark.is_warning) {
+        cx.problems.warn(at, tls.path_of(remark.key), remark.text);
+      } else {
+        cx.problems.add(at, tls.path_of(remark.key), remark.text);
+      }
+    }
+  }
+  return files;
 }
 
-void read_health(const Section& s, HealthListener& out, std::set<std::string>& taken, const Context& cx) {
+// What is in the file, without its last line's end; complains and gives nothing if it cannot be had.
+std::optional<std::string> read_token(const Section& s, const Context& cx) {
+  const auto path = s.text("token_file");
+  if (!path) return {};
+  const std::string file =
+      find_file(*path, cx.problems.directory_of(s.entry("token_file")->value.mark), cx.environment);
+  std::string why;
+  auto content = read_file(file, longest_token, &why);
+  const auto complain = [&](const std::string& text) { s.complain("token_file", file + " " + text); };
+  if (!content) {
+    complain(why);
+    return {};
+  }
+  std::string token(trim(content->text));
+  if (token.size() < shortest_token) {
+    complain(fmt::format("holds no token of at least {} characters; `openssl rand -hex 32` makes one", shortest_token));
+  } else if (token.find_first_of(std::string_view("\0 \t\r\n", 5)) != std::string::npos) {
+    complain("holds more than one word; a token is one");
+  } else if ((content->mode & 0004U) != 0) {
+    cx.problems.warn(s.entry("token_file")->value.mark, s.path_of("token_file"),
+                     file + " can be read by everybody; chmod o-r it");
+  }
+  return token;
+}
+
+std::optional<unsigned> read_mode(const Section& s, bool may_be_open) {
+  const Node* n = s.get("mode");
+  if (n == nullptr) return {};
+  const std::string path = s.path_of("mode");
+  const auto text = Reader{s.problems(), *n, path}.text();
+  if (!text) return {};
+  unsigned mode = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), mode, 8);
+  if (text->empty() || error != std::errc{} || end != text->data() + text->size() || mode > 0777) {
+    s.complain("mode", fmt::format("'{}' is no octal mode; write it as in \"0660\"", one_line(*text, 20)));
+  } else if (!may_be_open && (mode & 0002U) != 0) {
+    s.complain("mode", "would let everybody command the agent; write \"0660\"");
+  } else {
+    return mode;
+  }
+  return {};
+}
+
+void warn_of_authorized(const Section& s, const HealthListener& h) {
+  if (s.get("details") == nullptr) {
+    if (h.token.empty()) return;
+    s.complain("token_file", "is for details: authorized; write that too, or remove the line");
+    return;
+  }
+  const Mark at = s.entry("details")->value.mark;
+  if (h.details != Details::authorized) {
+    if (!h.token.empty()) s.complain("token_file", "is for details: authorized; write that too, or remove the line");
+    return;
+  }
+  const bool has_client_ca = h.tls && !h.tls->client_ca.empty();
+  if (!has_client_ca && !s.has("token_file")) {
+    s.problems().warn(at, s.path_of("details"),
+                      "nobody is authorized at this address; write token_file or tls.client_ca, or details: never");
+  }
+  const bool is_far = std::any_of(h.addresses.begin(), h.addresses.end(), [](const std::string& a) {
+    return !a.starts_with('/') && !a.starts_with("127.") && !a.starts_with("[::1]");
+  });
+  if (!h.token.empty() && !h.tls && is_far) {
+    s.problems().warn(s.entry("token_file")->value.mark, s.path_of("token_file"),
+                      "travels in the clear, for everybody on the way to read; write tls too");
+  }
+}
+
+HealthListener read_health(const Section& s, std::set<std::string>& taken, const Context& cx) {
+  HealthListener out;
   read_addresses(s, taken, out.addresses);
   if (const auto details = s.choice("details")) {
     out.details = *details == "always"       ? Details::always
@@ -121,45 +222,70 @@ void read_health(const Section& s, HealthListener& out, std::set<std::string>& t
       }
     }
   }
-  if (s.get("tls") != nullptr) {
-    const Section tls = s.section("tls", "listen.health.tls");
-    if (tls.is_map()) read_tls(tls, out, cx);
+  out.token = read_token(s, cx).value_or("");
+  out.tls = read_tls(s, cx);
+  out.group = s.text("group").value_or("");
+  out.mode = read_mode(s, true).value_or(out.mode);
+  warn_of_authorized(s, out);
+  return out;
+}
+
+void read_health_listeners(const Section& listen, Config& config, std::set<std::string>& taken, const Context& cx) {
+  const std::string otherwise = "127.0.0.1:9180";
+  const Node* n = listen.get("health");
+  if (n != nullptr && n->is_list()) {
+    if (n->items.empty()) listen.complain("health", "is an empty list; write at least one map with an address");
+    for (std::size_t i = 0; i < n->items.size(); ++i) {
+      const Section s(cx.problems, n->items[i], fmt::format("listen.health[{}]", i), "listen.health");
+      if (!s.is_map()) continue;
+      if (!s.has("address")) s.complain("address", "is missing; in a list each needs its own, as in 0.0.0.0:9180");
+      config.health.push_back(read_health(s, taken, cx));
+    }
+    return;
   }
+  HealthListener one;
+  if (n != nullptr) one = read_health(listen.section("health", "listen.health"), taken, cx);
+  if (one.addresses.empty()) one.addresses = {otherwise};
+  taken.insert(one.addresses.begin(), one.addresses.end());
+  config.health.push_back(std::move(one));
+}
+
+void read_haproxy(const Section& s, Config& config, std::set<std::string>& taken) {
+  HaproxyListener& out = config.haproxy.emplace();
+  read_addresses(s, taken, out.addresses);
+  if (s.is_map() && !s.has("address")) s.complain("address", "is missing; write address: 0.0.0.0:9181");
+  if (const auto farewell = s.choice("farewell")) {
+    out.farewell = *farewell == "ready"   ? Farewell::ready
+                   : *farewell == "down"  ? Farewell::down
+                   : *farewell == "maint" ? Farewell::maint
+                                          : Farewell::drain;
+  }
+}
+
+void read_grpc(const Section& s, Config& config, std::set<std::string>& taken, const Context& cx) {
+  GrpcListener& out = config.grpc.emplace();
+  s.problems().add(s.mark(), s.path(), "this version does not serve it; remove it");
+  read_addresses(s, taken, out.addresses);
+  if (s.is_map() && !s.has("address")) s.complain("address", "is missing; write address: 0.0.0.0:9182");
+  out.tls = read_tls(s, cx);
 }
 
 void read_admin(const Section& s, AdminListener& out) {
   out.socket = absolute_path(s, "socket", out.socket);
-  if (out.socket.size() > 107) s.complain("socket", "is longer than the 107 bytes a socket's path may have");
-  out.group = s.text("group").value_or("");
-  if (const Node* n = s.get("mode"); n != nullptr) {
-    const std::string path = s.path_of("mode");
-    const auto text = Reader{s.problems(), *n, path}.text();
-    if (!text) return;
-    unsigned mode = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), mode, 8);
-    if (text->empty() || error != std::errc{} || end != text->data() + text->size() || mode > 0777) {
-      s.complain("mode", fmt::format("'{}' is no octal mode; write it as in \"0660\"", one_line(*text, 20)));
-    } else if ((mode & 0002U) != 0) {
-      s.complain("mode", "would let everybody command the agent; write \"0660\"");
-    } else {
-      out.mode = mode;
-    }
+  if (out.socket.size() > longest_socket_path) {
+    s.complain("socket", "is longer than the 107 bytes a socket's path may have");
   }
+  out.group = s.text("group").value_or("");
+  out.mode = read_mode(s, false).value_or(out.mode);
 }
 
 }  // namespace
 
 void read_listen(const Section& listen, Config& config, const Context& cx) {
-  config.health.addresses = {"127.0.0.1:9180"};
   std::set<std::string> taken;
-  if (listen.get("health") != nullptr) read_health(listen.section("health", "listen.health"), config.health, taken, cx);
-  taken.insert(config.health.addresses.begin(), config.health.addresses.end());
-  if (listen.get("haproxy") != nullptr) {
-    const Section s = listen.section("haproxy", "listen.haproxy");
-    config.haproxy.emplace();
-    read_addresses(s, taken, config.haproxy->addresses);
-    if (s.is_map() && !s.has("address")) s.complain("address", "is missing; write address: 0.0.0.0:9181");
-  }
+  read_health_listeners(listen, config, taken, cx);
+  if (listen.get("haproxy") != nullptr) read_haproxy(listen.section("haproxy", "listen.haproxy"), config, taken);
+  if (listen.get("grpc") != nullptr) read_grpc(listen.section("grpc", "listen.grpc"), config, taken, cx);
   if (listen.get("admin") != nullptr) read_admin(listen.section("admin", "listen.admin"), config.admin);
 }
 

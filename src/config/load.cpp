@@ -133,7 +133,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
     const Entry* written = top.entry("module_path");
     problems.add(written != nullptr ? written->value.mark : Mark{}, written != nullptr ? "module_path" : "", text);
   }
-  const Context cx{problems, environment, *modules, options.read_secrets};
+  const Context cx{problems, environment, *modules, options.read_secrets, options.inspect_tls};
 
   read_node(top.section("node", "node"), plan, environment);
   read_listen(top.section("listen", "listen"), config, cx);

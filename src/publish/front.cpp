@@ -14,10 +14,12 @@
 #include <thread>
 #include <utility>
 
+#include "publish/doors.hpp"
 #include "publish/haproxy_agent.hpp"
 #include "publish/http_peer.hpp"
 #include "publish/listener.hpp"
 #include "publish/peer.hpp"
+#include "publish/tls.hpp"
 
 namespace vital {
 namespace {
@@ -26,8 +28,6 @@ constexpr unsigned accepts_a_turn = 64;
 constexpr Duration accept_pause = std::chrono::milliseconds(100);  // when there are no descriptors left
 constexpr Duration stop_time = std::chrono::milliseconds(500);     // for answers under way at the end
 constexpr rlim_t spare_descriptors = 512;                          // of the agent, besides connections
-
-using Listeners = std::vector<std::shared_ptr<ListeningSocket>>;
 
 // Systemd starts a service with 1,024 descriptors, fewer than the connections promised.
 void raise_descriptor_limit(std::size_t connections) {
@@ -39,34 +39,24 @@ void raise_descriptor_limit(std::size_t connections) {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-std::vector<Network> parse_networks(const std::vector<std::string>& texts) {
-  std::vector<Network> out;
-  for (const std::string& text : texts) {
-    try {
-      out.push_back(Network::parse(text));
-    } catch (const std::invalid_argument& e) {
-      throw FrontError(std::string("proxy_protocol: ") + e.what());
-    }
-  }
-  return out;
-}
-
-Origin origin_of(int fd, const SocketAddress& from, ListenerKind kind, const std::vector<Network>& proxies) {
-  Origin out;
-  out.listener = kind;
-  if (kind == ListenerKind::admin) {
+bool origin_of(int fd, const SocketAddress& from, const ListeningSocket& at,
+               const std::shared_ptr<const DoorPolicy>& door, Origin& out) {
+  out.listener = at.kind();
+  out.door = door;
+  out.is_local = at.is_local();
+  if (at.kind() == ListenerKind::admin) {
+    // Who cannot be named cannot command.
     ucred peer{};
     socklen_t length = sizeof peer;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0) {
-      out.uid = peer.uid;
-      out.pid = peer.pid;
-    }
-    return out;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return false;
+    out.uid = peer.uid;
+    out.pid = peer.pid;
+    return true;
   }
   out.address = HostAddress::of(from);
-  out.may_proxy =
-      std::any_of(proxies.begin(), proxies.end(), [&](const Network& n) { return n.contains(out.address); });
-  return out;
+  out.may_proxy = std::any_of(door->proxies.begin(), door->proxies.end(),
+                              [&](const Network& n) { return n.contains(out.address); });
+  return true;
 }
 
 }  // namespace
@@ -75,16 +65,16 @@ struct Front::Impl {
   // One listening socket and its watch. Loop only.
   struct Door {
     std::shared_ptr<ListeningSocket> socket;
+    std::shared_ptr<DoorPolicy> policy;
     std::optional<FdWatch> watch;
   };
 
   Impl(const FrontOptions& asked, const Board& from, AdminPort admin)
       : board(from),
         options(asked),
-        networks(parse_networks(asked.proxy_protocol)),
-        listeners(open(asked, {})),
+        listeners(open_doors(asked, {})),
         hall(loop, asked.limits, stats),
-        room(hall, from, std::move(admin), asked.details),
+        room(hall, from, std::move(admin)),
         accept_timer(loop, [this] { pause_accepting(false); }),
         stop_timer(loop, [this] { loop.stop(); }),
         spare(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
@@ -100,77 +90,43 @@ struct Front::Impl {
 
   // ---- control thread
 
-  // Every listener the options ask for, taken over from `have` where it is the same.
-  static Listeners open(const FrontOptions& asked, const Listeners& have) {
-    Listeners out;
-    const auto wanted = [&](const ListeningSocket& l) {
-      switch (l.kind()) {
-        case ListenerKind::health:
-          return std::find(asked.health.begin(), asked.health.end(), l.asked()) != asked.health.end();
-        case ListenerKind::haproxy:
-          return std::find(asked.haproxy.begin(), asked.haproxy.end(), l.asked()) != asked.haproxy.end();
-        case ListenerKind::admin:
-          return asked.admin && asked.admin->path == l.asked();
-      }
-      return false;
-    };
-    Listeners leaving;
-    for (const auto& l : have) {
-      if (!wanted(*l) && l->kind() != ListenerKind::admin) leaving.push_back(l);
-    }
-    const auto kept = [&](ListenerKind kind, const std::string& address) -> std::shared_ptr<ListeningSocket> {
-      for (const auto& l : have) {
-        if (l->kind() == kind && l->asked() == address && std::find(out.begin(), out.end(), l) == out.end()) return l;
-      }
-      return {};
-    };
-    const auto tcp = [&](ListenerKind kind, const std::vector<std::string>& addresses) {
-      for (const std::string& address : addresses) {
-        auto listener = kept(kind, address);
-        out.push_back(listener ? listener : ListeningSocket::tcp(kind, address, addresses, leaving));
-      }
-    };
-    tcp(ListenerKind::health, asked.health);
-    tcp(ListenerKind::haproxy, asked.haproxy);
-    if (asked.admin) {
-      auto listener = kept(ListenerKind::admin, asked.admin->path);
-      if (listener) listener->dress(*asked.admin);
-      out.push_back(listener ? listener : ListeningSocket::local(*asked.admin));
-    }
-    return out;
-  }
-
   std::vector<std::string> addresses(ListenerKind kind) const {
     std::vector<std::string> out;
-    for (const auto& l : listeners) {
-      if (l->kind() == kind) out.push_back(l->bound());
+    for (const OpenDoor& l : listeners) {
+      if (l.socket->kind() == kind) out.push_back(l.socket->bound());
     }
     return out;
   }
 
   // ---- loop
 
-  void adopt(const FrontOptions& asked, std::vector<Network> proxies, const Listeners& wanted) {
+  void adopt(const FrontOptions& asked, const OpenDoors& wanted) {
     options = asked;
-    networks = std::move(proxies);
     hall.set_limits(asked.limits);
-    room.set_details(asked.details);
     room.set_reporters(asked.report_tokens);
     std::erase_if(doors, [&](const auto& door) {
-      if (std::find(wanted.begin(), wanted.end(), door->socket) != wanted.end()) return false;
-      accept_from(*door);  // who is in its queue already is still served
+      if (std::any_of(wanted.begin(), wanted.end(), [&](const OpenDoor& w) { return w.socket == door->socket; })) {
+        return false;
+      }
+      if (!door->socket->is_inherited()) accept_from(*door);  // who is in its queue already is still served
       return true;
     });
-    for (const auto& socket : wanted) {
-      const bool is_there = std::any_of(doors.begin(), doors.end(), [&](const auto& d) { return d->socket == socket; });
-      if (!is_there) doors.push_back(make_door(socket));
+    for (const OpenDoor& door : wanted) {
+      const auto found =
+          std::find_if(doors.begin(), doors.end(), [&](const auto& d) { return d->socket == door.socket; });
+      if (found == doors.end()) {
+        doors.push_back(make_door(door));
+      } else {
+        *(*found)->policy = *door.policy;
+      }
     }
   }
 
-  std::unique_ptr<Door> make_door(const std::shared_ptr<ListeningSocket>& socket) {
+  std::unique_ptr<Door> make_door(const OpenDoor& from) {
     auto door = std::make_unique<Door>();
-    door->socket = socket;
-    door->watch.emplace(loop, socket->fd(), [this, d = door.get()] { accept_from(*d); });
+    door->socket = from.socket;
+    door->policy = std::make_shared<DoorPolicy>(*from.policy);
+    door->watch.emplace(loop, from.socket->fd(), [this, d = door.get()] { accept_from(*d); });
     return door;
   }
 
@@ -180,7 +136,7 @@ struct Front::Impl {
       from.length = sizeof from.storage;
       UniqueFd fd(::accept4(door.socket->fd(), from.raw(), &from.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (fd) {
-        welcome(std::move(fd), from, door.socket->kind());
+        welcome(std::move(fd), from, door);
         continue;
       }
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
@@ -206,21 +162,32 @@ struct Front::Impl {
     if (is_paused) accept_timer.arm_in(accept_pause);
   }
 
-  void welcome(UniqueFd fd, const SocketAddress& from, ListenerKind kind) {
+  void welcome(UniqueFd fd, const SocketAddress& from, const Door& door) {
     const int number = fd.get();
-    const Origin origin = origin_of(number, from, kind, networks);
+    Origin origin;
+    if (!origin_of(number, from, *door.socket, door.policy, origin)) return;
     const bool is_counted = !origin.may_proxy && (options.limits.counts_loopback || !origin.address.is_loopback());
     const HostAddress source = is_counted ? origin.address : HostAddress{};
-    auto stream = plain_stream(std::move(fd));
-    if (kind == ListenerKind::haproxy) {
+    auto stream =
+        door.policy->tls ? door.policy->tls->accept(std::move(fd), origin.may_proxy) : plain_stream(std::move(fd));
+    if (!stream) return FrontStats::add(stats.accept_errors);
+    if (origin.listener == ListenerKind::haproxy) {
       hall.add(std::make_unique<HaproxyAgentPeer>(hall, board, number, std::move(stream)), source);
     } else {
       hall.add(std::make_unique<HttpPeer>(hall, room, number, std::move(stream), origin), source);
     }
   }
 
+  // The successor goes on with these sockets: what waits in their queues is for it.
+  void hand_over() {
+    std::erase_if(doors, [](const auto& door) { return door->socket->is_inherited(); });
+    hall.end_all();
+  }
+
   void stop() {
-    for (auto& door : doors) accept_from(*door);
+    for (auto& door : doors) {
+      if (!door->socket->is_inherited()) accept_from(*door);
+    }
     doors.clear();
     hall.end_all();
     stop_timer.arm_in(stop_time);
@@ -232,9 +199,8 @@ struct Front::Impl {
   }
 
   const Board& board;
-  FrontOptions options;           // loop only once started
-  std::vector<Network> networks;  // the same
-  Listeners listeners;            // control thread
+  FrontOptions options;  // loop only once started
+  OpenDoors listeners;   // control thread
   Loop loop;
   FrontStats stats;
   Hall hall;
@@ -256,19 +222,28 @@ void Front::add_get(std::string path, GetHandler handler) { impl_->room.add_get(
 
 void Front::start() {
   Impl& self = *impl_;
-  self.adopt(self.options, self.networks, self.listeners);
+  self.adopt(self.options, self.listeners);
   self.thread = std::thread([&self] { self.loop.run(); });
 }
 
 void Front::reconfigure(const FrontOptions& options) {
   Impl& self = *impl_;
-  std::vector<Network> networks = parse_networks(options.proxy_protocol);
-  Listeners next = Impl::open(options, self.listeners);
+  OpenDoors next = open_doors(options, self.listeners);
   self.listeners = next;
   raise_descriptor_limit(options.limits.connections);
-  self.loop.post([&self, options, networks = std::move(networks), next = std::move(next)] {
-    self.adopt(options, networks, next);
+  self.loop.post([&self, options, next = std::move(next)] { self.adopt(options, next); });
+}
+
+void Front::hand_over(std::function<void()> then) {
+  impl_->loop.post([&self = *impl_, then = std::move(then)] {
+    self.hand_over();
+    then();
   });
+}
+
+bool Front::has_inherited() const {
+  return std::any_of(impl_->listeners.begin(), impl_->listeners.end(),
+                     [](const OpenDoor& door) { return door.socket->is_inherited(); });
 }
 
 std::vector<std::string> Front::health_addresses() const { return impl_->addresses(ListenerKind::health); }

@@ -25,10 +25,13 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "loop/inherited.hpp"
 #include "loop/loop.hpp"
 #include "publish/view.hpp"
 
 namespace vital {
+
+class TlsContext;
 
 // Who sees more than the verdict on the health addresses. The admin socket always does.
 enum class ShowDetails : std::uint8_t { loopback, always, never, authorized };
@@ -37,8 +40,10 @@ enum class ShowDetails : std::uint8_t { loopback, always, never, authorized };
 struct FrontLimits {
   std::size_t header_bytes = 8 * 1024;
   std::size_t body_bytes = 64 * 1024;
-  Duration header_time = std::chrono::seconds(5);  // from a request's first byte to the end of its header
-  Duration body_time = std::chrono::seconds(5);    // from there to the end of its body
+  Duration handshake_time = std::chrono::seconds(5);  // of TLS, from the accept
+  std::size_t handshakes = 512;                       // under way at a time; the oldest gives way
+  Duration header_time = std::chrono::seconds(5);     // from a request's first byte to the end of its header
+  Duration body_time = std::chrono::seconds(5);       // from there to the end of its body
   Duration idle_time = std::chrono::seconds(75);
   Duration write_time = std::chrono::seconds(10);  // for the peer to take an answer
   Duration drain_time = std::chrono::seconds(1);   // after our FIN, for the peer's
@@ -59,12 +64,28 @@ struct AdminSocket {
   std::string group;  // empty = ours
 };
 
-struct FrontOptions {
-  std::vector<std::string> health;   // "0.0.0.0:9180", "[::]:9180"; numeric, port 0 = any free one
-  std::vector<std::string> haproxy;  // agent-check, the same form
-  std::optional<AdminSocket> admin;
+// One address that is asked for health, and what is particular about it.
+struct Doorway {
+  std::string address;  // "0.0.0.0:9180", "[::]:9180", numeric, port 0 = any free one; "/run/x.sock" a unix socket
   ShowDetails details = ShowDetails::loopback;
   std::vector<std::string> proxy_protocol;  // networks whose connections may begin with a PROXY header: "10.0.0.0/8"
+  std::shared_ptr<const TlsContext> tls;    // null = in the clear
+  std::string token;                        // who brings it as "Authorization: Bearer" is authorized; empty = nobody
+  unsigned mode = 0660;                     // of a unix socket's file
+  std::string group;
+
+  Doorway() = default;
+  Doorway(std::string at) : address(std::move(at)) {}
+  Doorway(const char* at) : address(at) {}
+};
+
+struct FrontOptions {
+  std::vector<Doorway> health;
+  std::vector<std::string> haproxy;  // agent-check; addresses as in Doorway
+  std::optional<AdminSocket> admin;
+  // Sockets somebody else listens on for us. One named "health", "haproxy" or "admin" takes the place of the address it
+  // is bound to, or serves beside those there are, with the first one's options. Never closed here.
+  std::vector<InheritedSocket> inherited;
   std::vector<std::pair<std::string, std::string>> report_tokens;  // check and token: who may report over `health`
   FrontLimits limits;
 };
@@ -123,6 +144,8 @@ struct FrontCounters {
   std::uint64_t resets = 0;           // ended by the peer's RST
   std::uint64_t accept_errors = 0;    // out of descriptors, mostly
   std::uint64_t proxied = 0;          // with a PROXY header
+  std::uint64_t tls_handshakes = 0;
+  std::uint64_t tls_failures = 0;  // handshakes that came to nothing
   std::uint64_t agent_checks = 0;
   std::uint64_t agent_unknown_services = 0;
   std::uint64_t reports_taken = 0;                      // of heartbeats, over a health listener
@@ -154,6 +177,11 @@ class Front {
 
   // Adopts new addresses and options whole, or throws FrontError and changes nothing. [control]
   void reconfigure(const FrontOptions& options);
+
+  // Gives the inherited sockets back: who connects from now on waits for the next process that is given them.
+  // Connections that idle end. `then` is called on the front's thread, once. [control]
+  void hand_over(std::function<void()> then);
+  bool has_inherited() const;  // [control]
 
   // As bound, with the real port: "127.0.0.1:43121". In the order of the options. [control]
   std::vector<std::string> health_addresses() const;

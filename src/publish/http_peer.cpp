@@ -8,11 +8,11 @@
 namespace vital {
 
 HttpPeer::HttpPeer(Hall& hall, HttpRoom& room, int fd, std::unique_ptr<Stream> stream, const Origin& origin)
-    : Peer(hall, fd, std::move(stream), Awaited::first_byte),
+    : Peer(hall, fd, std::move(stream), origin.door && origin.door->tls ? Awaited::handshake : Awaited::first_byte),
       room_(room),
       origin_(origin),
       framer_({hall.limits().header_bytes, hall.limits().body_bytes}),
-      is_proxy_read_(!origin.may_proxy) {}
+      is_proxy_read_(!origin.may_proxy || (origin.door && origin.door->tls)) {}
 
 HttpPeer::~HttpPeer() { room_.forget(*this); }
 
@@ -59,13 +59,23 @@ std::size_t HttpPeer::take_proxy_header(std::string_view bytes) {
       break;
   }
   is_proxy_read_ = true;
+  adopt_proxied(header);
+  if (!is_waiting_for(Awaited::header)) wait_for(Awaited::header);
+  return header.length;
+}
+
+// Behind TLS the header stood before the handshake.
+void HttpPeer::handshaken() {
+  if (const ProxyHeader* header = stream().proxied()) adopt_proxied(*header);
+}
+
+void HttpPeer::adopt_proxied(const ProxyHeader& header) {
   FrontStats::add(hall().stats().proxied);
   // Both ends must be loopback for the client to count as that: nobody becomes local by saying so from afar.
   if (header.source.is_known && !(header.source.is_loopback() && !origin_.address.is_loopback())) {
     origin_.address = header.source;
+    origin_.is_local = false;
   }
-  if (!is_waiting_for(Awaited::header)) wait_for(Awaited::header);
-  return header.length;
 }
 
 void HttpPeer::refuse(int code, std::string_view problem) {
@@ -87,6 +97,7 @@ void HttpPeer::late(Awaited kind) {
       room_.forget(*this);
       ++ticket_;
       return room_.answer(*this, error_response(504, "the agent did not answer in time"));
+    case Awaited::handshake:
     case Awaited::first_byte:
     case Awaited::next_request:
     case Awaited::line:

@@ -31,8 +31,10 @@ namespace vital {
 struct Origin {
   ListenerKind listener = ListenerKind::health;
   HostAddress address;
-  bool may_proxy = false;  // its connection may begin with a PROXY header
-  uid_t uid = 0;           // admin only
+  bool is_local = false;                   // over a unix socket
+  bool may_proxy = false;                  // its connection may begin with a PROXY header
+  std::shared_ptr<const DoorPolicy> door;  // never null but for admin
+  uid_t uid = 0;                           // admin only
   pid_t pid = 0;
 };
 
@@ -40,13 +42,12 @@ class HttpPeer;
 
 class HttpRoom {
  public:
-  HttpRoom(Hall& hall, const Board& board, AdminPort admin, ShowDetails details);
+  HttpRoom(Hall& hall, const Board& board, AdminPort admin);
   ~HttpRoom();
   HttpRoom(const HttpRoom&) = delete;
   HttpRoom& operator=(const HttpRoom&) = delete;
 
   void add_get(std::string path, GetHandler handler);
-  void set_details(ShowDetails details) { details_ = details; }
   void set_reporters(const std::vector<std::pair<std::string, std::string>>& tokens) { reporters_.set(tokens); }
 
   // Answers now, or makes the peer wait and answers later.
@@ -68,12 +69,11 @@ class HttpRoom {
   void answer_next();
   bool may_wait(HttpPeer& peer);
   void deliver(std::uint64_t peer, std::uint64_t ticket, const Response& response);
-  bool is_detailed(const HttpPeer& peer) const;
+  static bool is_detailed(const HttpPeer& peer, std::string_view authorization);
   std::string_view date(WallTime now);
 
   Hall& hall_;
   AdminPort admin_;
-  ShowDetails details_;
   Reporters reporters_;
   Pages pages_;
   RequestParser parser_;
@@ -104,6 +104,8 @@ class HttpPeer : public Peer {
   std::size_t take(std::string_view bytes) override;
   void late(Awaited kind) override;
   std::string farewell() override;
+  void handshaken() override;
+  void adopt_proxied(const ProxyHeader& header);
   std::size_t take_proxy_header(std::string_view bytes);
   void refuse(int code, std::string_view problem);
   void park(Awaited kind);

@@ -63,10 +63,9 @@ struct HttpRoom::Mailbox {
   }
 };
 
-HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin, ShowDetails details)
+HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin)
     : hall_(hall),
       admin_(std::move(admin)),
-      details_(details),
       pages_(board, [&hall] { return hall.stats().read(); }),
       mailbox_(std::make_shared<Mailbox>()) {
   mailbox_->room = this;
@@ -83,17 +82,18 @@ void HttpRoom::add_get(std::string path, GetHandler handler) {
                    [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
 }
 
-bool HttpRoom::is_detailed(const HttpPeer& peer) const {
-  if (peer.origin().listener == ListenerKind::admin) return true;
-  switch (details_) {
+bool HttpRoom::is_detailed(const HttpPeer& peer, std::string_view authorization) {
+  const Origin& origin = peer.origin();
+  if (origin.listener == ListenerKind::admin) return true;
+  switch (origin.door->details) {
     case ShowDetails::always:
       return true;
     case ShowDetails::never:
       return false;
     case ShowDetails::loopback:
-      return peer.origin().address.is_loopback();
+      return origin.is_local || origin.address.is_loopback();
     case ShowDetails::authorized:
-      return peer.is_authorized();
+      return peer.is_authorized() || brings_token(authorization, origin.door->token);
   }
   return false;
 }
@@ -103,7 +103,8 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
     request.body = frame.body;
     request.authorization = frame.authorization;
     request.is_admin = peer.origin().listener == ListenerKind::admin;
-    request.is_detailed = is_detailed(peer);
+    request.is_detailed = is_detailed(peer, frame.authorization);
+    request.may_authorize = !request.is_admin && peer.origin().door->details == ShowDetails::authorized;
     try {
       route(peer, request);
     } catch (const std::exception& e) {

@@ -1,6 +1,7 @@
 // Binding; see listener.hpp.
 #include "publish/listener.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <sys/socket.h>
@@ -47,11 +48,11 @@ std::string hint(int error) {
 
 void set_option(int fd, int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof value); }
 
-sockaddr_un unix_address(const std::string& path) {
+sockaddr_un unix_address(ListenerKind kind, const std::string& path) {
   sockaddr_un out{};
   out.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof out.sun_path) {
-    refuse(ListenerKind::admin, path, fmt::format("the path must have 1 to {} bytes", sizeof out.sun_path - 1));
+    refuse(kind, path, fmt::format("the path must have 1 to {} bytes", sizeof out.sun_path - 1));
   }
   std::copy(path.begin(), path.end(), std::begin(out.sun_path));
   return out;
@@ -63,20 +64,20 @@ const sockaddr* raw(const Address& address) {
 }
 
 // Removes a socket file nobody answers on any more.
-void clear_stale(const std::string& path, const sockaddr_un& address) {
+void clear_stale(ListenerKind kind, const std::string& path, const sockaddr_un& address) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) != 0) return;
-  if (!S_ISSOCK(there.st_mode)) refuse(ListenerKind::admin, path, "a file that is no socket is in the way");
+  if (!S_ISSOCK(there.st_mode)) refuse(kind, path, "a file that is no socket is in the way");
   const UniqueFd knock(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const bool is_answered = ::connect(knock.get(), raw(address), sizeof address) == 0 || errno == EAGAIN;
-  if (is_answered) refuse(ListenerKind::admin, path, "another agent answers there");
-  if (errno != ECONNREFUSED) refuse(ListenerKind::admin, path, why(errno));
+  if (is_answered) refuse(kind, path, "another agent answers there");
+  if (errno != ECONNREFUSED) refuse(kind, path, why(errno));
   ::unlink(path.c_str());
 }
 
-gid_t find_group(const std::string& path, const std::string& group) {
+gid_t find_group(ListenerKind kind, const std::string& path, const std::string& group) {
   const ::group* found = ::getgrnam(group.c_str());
-  if (found == nullptr) refuse(ListenerKind::admin, path, fmt::format("there is no group \"{}\"", group));
+  if (found == nullptr) refuse(kind, path, fmt::format("there is no group \"{}\"", group));
   return found->gr_gid;
 }
 
@@ -114,52 +115,90 @@ std::shared_ptr<ListeningSocket> ListeningSocket::tcp(ListenerKind kind, const s
   return std::shared_ptr<ListeningSocket>(new ListeningSocket(kind, address, std::move(fd)));
 }
 
-std::shared_ptr<ListeningSocket> ListeningSocket::local(const AdminSocket& admin) {
-  const std::string& path = admin.path;
-  const sockaddr_un address = unix_address(path);
+std::shared_ptr<ListeningSocket> ListeningSocket::local(ListenerKind kind, const AdminSocket& file) {
+  const std::string& path = file.path;
+  const sockaddr_un address = unix_address(kind, path);
   std::error_code ignored;  // bind says it better
   std::filesystem::create_directory(std::filesystem::path(path).parent_path(), ignored);
-  clear_stale(path, address);
+  clear_stale(kind, path, address);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) refuse(ListenerKind::admin, path, why(errno));
+  if (!fd) refuse(kind, path, why(errno));
   // The file must never be open to others, not even before chmod: it takes its first mode from the descriptor.
   ::fchmod(fd.get(), 0600);
   if (::bind(fd.get(), raw(address), sizeof address) != 0) {
     const int error = errno;
-    refuse(ListenerKind::admin, path, why(error) + (error == ENOENT ? "; its directory does not exist" : ""));
+    refuse(kind, path, why(error) + (error == ENOENT ? "; its directory does not exist" : ""));
   }
-  auto out = std::shared_ptr<ListeningSocket>(new ListeningSocket(ListenerKind::admin, path, std::move(fd)));
+  auto out = std::shared_ptr<ListeningSocket>(new ListeningSocket(kind, path, std::move(fd)));
+  out->is_local_ = true;
   struct stat made {};
   if (::lstat(path.c_str(), &made) == 0) {
     out->device_ = made.st_dev;
     out->inode_ = made.st_ino;
   }
-  out->dress(admin);
-  if (::listen(out->fd(), backlog) != 0) refuse(ListenerKind::admin, path, why(errno));
+  out->dress(file);
+  if (::listen(out->fd(), backlog) != 0) refuse(kind, path, why(errno));
   return out;
 }
 
-void ListeningSocket::dress(const AdminSocket& admin) const {
-  if (!admin.group.empty() && ::lchown(asked_.c_str(), static_cast<uid_t>(-1), find_group(asked_, admin.group)) != 0) {
-    refuse(kind_, asked_, fmt::format("cannot give it to group {}: {}", admin.group, why(errno)));
+std::shared_ptr<ListeningSocket> ListeningSocket::inherited(ListenerKind kind, std::string asked,
+                                                            const InheritedSocket& from) {
+  UniqueFd fd(::fcntl(from.fd, F_DUPFD_CLOEXEC, 3));
+  int is_listening = 0;
+  socklen_t size = sizeof is_listening;
+  if (!fd || ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || is_listening == 0) {
+    throw FrontError(
+        fmt::format("{}: the socket named {} that was handed over does not listen", title(kind), from.name));
   }
-  if (::chmod(asked_.c_str(), admin.mode) != 0) refuse(kind_, asked_, why(errno));
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
+  const bool is_local = bound_address(fd.get()).starts_with('/');
+  auto out = std::shared_ptr<ListeningSocket>(new ListeningSocket(kind, std::move(asked), std::move(fd)));
+  out->is_local_ = is_local;
+  out->is_inherited_ = true;
+  return out;
+}
+
+void ListeningSocket::dress(const AdminSocket& file) const {
+  if (is_inherited_) return;
+  if (!file.group.empty() &&
+      ::lchown(asked_.c_str(), static_cast<uid_t>(-1), find_group(kind_, asked_, file.group)) != 0) {
+    refuse(kind_, asked_, fmt::format("cannot give it to group {}: {}", file.group, why(errno)));
+  }
+  if (::chmod(asked_.c_str(), file.mode) != 0) refuse(kind_, asked_, why(errno));
 }
 
 ListeningSocket::~ListeningSocket() {
-  if (kind_ != ListenerKind::admin) return;
+  if (!is_local_ || is_inherited_) return;
   struct stat there {};
   if (::lstat(asked_.c_str(), &there) == 0 && there.st_dev == device_ && there.st_ino == inode_) {
     ::unlink(asked_.c_str());
   }
 }
 
-std::string ListeningSocket::bound() const {
-  if (kind_ == ListenerKind::admin) return asked_;
+std::string ListeningSocket::bound() const { return bound_address(fd_.get()); }
+
+std::string bound_address(int fd) {
   SocketAddress address;
   address.length = sizeof address.storage;
-  ::getsockname(fd_.get(), address.raw(), &address.length);
-  return address.text();
+  if (::getsockname(fd, address.raw(), &address.length) != 0) return {};
+  if (address.storage.ss_family != AF_UNIX) return address.text();
+  const auto* local = static_cast<const sockaddr_un*>(static_cast<const void*>(&address.storage));
+  return std::string(std::begin(local->sun_path), ::strnlen(std::begin(local->sun_path), sizeof local->sun_path));
+}
+
+bool covers(const std::string& bound, const std::string& asked) {
+  if (bound.starts_with('/') || asked.starts_with('/')) return bound == asked;
+  try {
+    const SocketAddress wanted = SocketAddress::parse(asked);
+    const SocketAddress has = SocketAddress::parse(bound);
+    if (has.text() == wanted.text()) return true;
+    if (has.port() != wanted.port()) return false;
+    const bool is_every_v4 = bound.starts_with("0.0.0.0:");
+    const bool is_every = bound.starts_with("[::]:");  // IPv4 too, unless it was told otherwise
+    return is_every || (is_every_v4 && wanted.storage.ss_family == AF_INET);
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
 }
 
 }  // namespace vital

@@ -178,6 +178,9 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.count("vitald_http_connections_timed_out_total", "Connections that sent or took too slowly.", c.timed_out);
   out.count("vitald_http_connections_reset_total", "Connections the other end reset.", c.resets);
   out.count("vitald_http_connections_proxied_total", "Connections that began with a PROXY header.", c.proxied);
+  out.count("vitald_tls_handshakes_total", "TLS handshakes that succeeded.", c.tls_handshakes);
+  out.count("vitald_tls_handshake_failures_total", "TLS handshakes that came to nothing, late ones included.",
+            c.tls_failures);
   out.count("vitald_http_accept_errors_total", "Connections the kernel could not hand over.", c.accept_errors);
   out.count("vitald_haproxy_agent_checks_total", "Agent-check lines answered.", c.agent_checks);
   out.count("vitald_haproxy_agent_unknown_services_total", "Agent-check lines that named no service of ours.",

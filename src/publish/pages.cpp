@@ -311,6 +311,11 @@ Response Pages::metrics(Now now) {
 }
 
 Response Pages::api(const Request& request, Now now) {
+  if (!request.is_detailed && request.may_authorize) {
+    Response out = error_response(401, "details are for those with the token or a client certificate");
+    out.headers += "WWW-Authenticate: Bearer\r\n";
+    return out;
+  }
   if (!request.is_detailed) {
     return error_response(403, "details are not shown to this address: see listen.health.details in the config");
   }

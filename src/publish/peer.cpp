@@ -8,6 +8,7 @@ namespace {
 
 // One connection's share of a turn: who pipelines must not keep others waiting.
 constexpr unsigned requests_a_turn = 16;
+constexpr unsigned handshakes_a_turn = 4;
 
 constexpr std::size_t at(Awaited kind) { return static_cast<std::size_t>(kind); }
 
@@ -20,7 +21,12 @@ Peer::Peer(Hall& hall, int fd, std::unique_ptr<Stream> stream, Awaited first)
 
 // Often the request is there already.
 void Peer::start() {
-  readable();
+  if (awaited_ == Awaited::handshake) {
+    wants_read_ = false;
+    hall_.line_up(*this);
+  } else {
+    readable();
+  }
   if (is_closed_) return;
   is_polled_ = true;
   hall_.polls().add(fd_, id_, wants_read_, wants_write_);
@@ -35,11 +41,41 @@ void Peer::want(bool read, bool write) {
 
 void Peer::ready(Readiness now) {
   if (is_closed_) return;
+  if (awaited_ == Awaited::handshake) {
+    want(false, false);
+    return hall_.line_up(*this);
+  }
   if (wants_write_ && (now.can_write || now.is_gone)) return writable();
   if (wants_read_) return readable();
   // It is gone while it waits for an answer.
   FrontStats::add(hall_.stats().resets);
   close();
+}
+
+void Peer::shake() {
+  is_in_line_ = false;
+  if (is_closed_ || awaited_ != Awaited::handshake) return;
+  const IoResult got = stream_->handshake();
+  switch (got.status) {
+    case IoResult::Status::done:
+      FrontStats::add(hall_.stats().tls_handshakes);
+      wait_for(Awaited::first_byte);
+      handshaken();
+      want(true, false);
+      return readable();  // the request often came with the last message
+    case IoResult::Status::would_block:
+      return want(!got.wants_write, got.wants_write);
+    case IoResult::Status::closed:
+      FrontStats::add(hall_.stats().silent);
+      return close();
+    case IoResult::Status::reset:
+      FrontStats::add(hall_.stats().tls_failures);
+      finish();
+      stream_->shutdown_write();
+      wait_for(Awaited::peers_end);
+      want(true, false);
+      return drain();
+  }
 }
 
 void Peer::readable() {
@@ -205,6 +241,10 @@ void Peer::close() {
 void Peer::expired() {
   const Awaited kind = awaited_;
   if (kind == Awaited::peers_end) return close();
+  if (kind == Awaited::handshake) {
+    FrontStats::add(hall_.stats().tls_failures);
+    return close();
+  }
   if (kind == Awaited::output_taken) {
     FrontStats::add(hall_.stats().timed_out);
     return close();
@@ -225,6 +265,7 @@ void Peer::make_room() {
 }
 
 void Peer::end_politely() {
+  if (awaited_ == Awaited::handshake) return close();
   if (is_finishing_ || awaited_ == Awaited::output_taken || is_busy()) return;
   finish();
   flush();
@@ -250,6 +291,10 @@ void Hall::add(std::unique_ptr<Peer> peer, const HostAddress& source) {
   if (crowds_.count(source) >= limits_.connections_per_source) {
     FrontStats::add(stats_.over_source_cap);
     crowds_.oldest(source, [](const Peer& p) { return at(p.awaited_); })->make_room();
+  }
+  if (auto& shaking = queues_[at(Awaited::handshake)];
+      peer->awaited_ == Awaited::handshake && shaking.size() >= limits_.handshakes) {
+    shaking.front()->make_room();
   }
   if (peers_.size() >= limits_.connections) {
     for (auto& queue : queues_) {
@@ -297,6 +342,22 @@ void Hall::remove(Peer& peer) {
   stats_.connections_open.store(peers_.size(), std::memory_order_relaxed);
 }
 
+void Hall::line_up(Peer& peer) {
+  if (peer.is_in_line_) return;
+  peer.is_in_line_ = true;
+  if (line_.empty()) loop_.post([this] { serve_line(); });
+  line_.push_back(peer.id_);
+}
+
+void Hall::serve_line() {
+  for (unsigned i = 0; i < handshakes_a_turn && !line_.empty(); ++i) {
+    const std::uint64_t id = line_.front();
+    line_.pop_front();
+    if (Peer* peer = find(id)) peer->shake();
+  }
+  if (!line_.empty()) loop_.post([this] { serve_line(); });
+}
+
 void Hall::end_all() {
   std::vector<std::uint64_t> ids;
   ids.reserve(peers_.size());
@@ -334,6 +395,8 @@ void Hall::sweep() {
 
 Duration Hall::time_for(Awaited kind) const {
   switch (kind) {
+    case Awaited::handshake:
+      return limits_.handshake_time;
     case Awaited::first_byte:
     case Awaited::next_request:
       return limits_.idle_time;

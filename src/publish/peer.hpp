@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -31,6 +32,7 @@ class Hall;
 // What a peer is waited for, in the order in which peers give way when there are too many: first who has never asked
 // anything, last who has an answer coming.
 enum class Awaited : unsigned char {
+  handshake,  // of TLS
   first_byte,
   header,
   body,
@@ -41,7 +43,7 @@ enum class Awaited : unsigned char {
   page,   // from another room
   reply,  // to a write request
 };
-inline constexpr std::size_t awaited_kinds = 9;
+inline constexpr std::size_t awaited_kinds = 10;
 
 class Peer {
  public:
@@ -62,6 +64,8 @@ class Peer {
   // New bytes. Uses up at most one request and returns its length; the rest comes again. Not called while output waits,
   // while an answer is awaited or after finish().
   virtual std::size_t take(std::string_view bytes) = 0;
+  // The stream's handshake is done: who it is, is known now.
+  virtual void handshaken() {}
   // The other end will send no more. Answer or finish().
   virtual void ended() { finish(); }
   // Time ran out for `kind`; has to end in finish() or another wait.
@@ -84,6 +88,7 @@ class Peer {
  private:
   friend class Hall;
   void ready(Readiness readiness);
+  void shake();
   void readable();
   void writable();
   void want(bool read, bool write);
@@ -112,6 +117,7 @@ class Peer {
   bool wants_write_ = false;
   bool is_broken_ = false;   // a write found the connection gone
   bool has_ended_ = false;   // the peer's FIN came
+  bool is_in_line_ = false;  // for a step of its handshake
   bool has_spoken_ = false;  // the peer has sent something
   std::optional<SourceCrowds::Place> place_in_crowd_;
 };
@@ -145,6 +151,8 @@ class Hall {
   void remove(Peer& peer);
   void sweep();
   void arm(Instant when);
+  void line_up(Peer& peer);
+  void serve_line();
   Duration time_for(Awaited kind) const;
 
   Loop& loop_;
@@ -157,6 +165,9 @@ class Hall {
   std::uint64_t next_id_ = 1;
   SourceCrowds crowds_;
   std::size_t output_bytes_ = 0;  // of all peers, not yet taken
+  // Who waits for a step of a TLS handshake: such a step costs as much as a hundred answers, so only a few are made a
+  // turn, and polls in the clear pass between them.
+  std::deque<std::uint64_t> line_;
   std::function<void()> when_empty_;
   PollSet polls_;
   Timer timer_;

@@ -51,6 +51,11 @@ Reporters::Judgement refuse(Reporters::Outcome outcome, int code, std::string_vi
 
 }  // namespace
 
+bool brings_token(std::string_view authorization, std::string_view token) {
+  const std::string_view shown = token_in(authorization);
+  return !token.empty() && !shown.empty() && is_same(shown, token);
+}
+
 bool Allowance::take(Instant now) {
   if (seen_ != Instant{} && now > seen_) {
     left_ = std::min(at_once_, left_ + std::chrono::duration<double>(now - seen_).count() * a_second_);

@@ -18,6 +18,9 @@
 
 namespace vital {
 
+// "Bearer TOKEN" with this token, which is not empty; compared in the same time whatever differs, and wherever.
+bool brings_token(std::string_view authorization, std::string_view token);
+
 // So many at once, so many a second in the long run.
 class Allowance {
  public:

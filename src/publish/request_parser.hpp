@@ -22,6 +22,7 @@ struct Request {
   std::string_view authorization;  // as in the frame
   bool is_admin = false;           // came through the admin socket
   bool is_detailed = false;        // may see more than the verdict
+  bool may_authorize = false;      // would see more with a token or a client certificate
 
   // The first value of that name, or null.
   const std::string* parameter(std::string_view name) const;

@@ -13,8 +13,8 @@ namespace vital {
 struct FrontStats {
   using Count = std::atomic<std::uint64_t>;
   Count connections{}, connections_open{}, silent{}, evicted{}, over_source_cap{}, timed_out{}, resets{},
-      accept_errors{}, proxied{}, agent_checks{}, agent_unknown_services{}, reports_taken{}, reports_unauthorized{},
-      reports_limited{}, reports_refused{};
+      accept_errors{}, proxied{}, tls_handshakes{}, tls_failures{}, agent_checks{}, agent_unknown_services{},
+      reports_taken{}, reports_unauthorized{}, reports_limited{}, reports_refused{};
 
   void request(int code) {
     if (code >= 100 && code < 600) add(codes_[static_cast<std::size_t>(code - 100)]);
@@ -32,6 +32,8 @@ struct FrontStats {
                       get(resets),
                       get(accept_errors),
                       get(proxied),
+                      get(tls_handshakes),
+                      get(tls_failures),
                       get(agent_checks),
                       get(agent_unknown_services),
                       get(reports_taken),

@@ -70,7 +70,8 @@ TEST_CASE("a service is unchanged when only the numbers of its checks moved") {
 TEST_CASE("settings beside checks and services are named by their path") {
   const Config before = config({{"a", 1}});
   Config after = before;
-  after.health.addresses = {"127.0.0.1:9180"};
+  after.health.push_back({});
+  after.health.back().addresses = {"127.0.0.1:9180"};
   after.haproxy = HaproxyListener{{"127.0.0.1:9181"}};
   after.workers_max = 3;
   after.log.format = LogConfig::Format::json;

@@ -493,8 +493,8 @@ shutdown: {drain: 5s}
 checks: {a: {type: disk}}
 )");
   REQUIRE(l.config != nullptr);
-  CHECK(l.config->health.addresses == Lines{"127.0.0.1:0", "[::1]:9180"});
-  CHECK(l.config->health.details == Details::authorized);
+  CHECK(l.config->health.front().addresses == Lines{"127.0.0.1:0", "[::1]:9180"});
+  CHECK(l.config->health.front().details == Details::authorized);
   REQUIRE(l.config->haproxy.has_value());
   CHECK(l.config->haproxy->addresses == Lines{"0.0.0.0:9181"});
   CHECK(l.config->admin.socket == "/tmp/a.sock");
@@ -505,8 +505,23 @@ checks: {a: {type: disk}}
   CHECK(l.config->state_dir == "/tmp/state");
   CHECK(l.config->workers_max == 3);
   CHECK(l.config->plan->shutdown_drain == 5s);
+  const Loaded several = room.load(R"(
+listen:
+  health:
+    - {address: "127.0.0.1:0", details: never, proxy_protocol: [10.0.0.0/8]}
+    - {address: [/run/x.sock, "[::1]:0"], mode: "0666", group: staff}
+  haproxy: {address: "127.0.0.1:0", farewell: ready}
+checks: {a: {type: disk}}
+)");
+  REQUIRE(several.config != nullptr);
+  REQUIRE(several.config->health.size() == 2);
+  CHECK(several.config->health[0].details == Details::never);
+  CHECK(several.config->health[1].addresses == Lines{"/run/x.sock", "[::1]:0"});
+  CHECK(several.config->health[1].details == Details::loopback);
+  CHECK(several.config->health[1].mode == 0666);
+  CHECK(several.config->haproxy->farewell == Farewell::ready);
   const Loaded bare = room.load("checks: {a: {type: disk}}");
-  CHECK(bare.config->health.addresses == Lines{"127.0.0.1:9180"});
+  CHECK(bare.config->health.front().addresses == Lines{"127.0.0.1:9180"});
   CHECK_FALSE(bare.config->haproxy.has_value());
   CHECK(bare.config->admin.mode == 0660);
   CHECK(bare.config->workers_max == 8);
@@ -536,6 +551,31 @@ TEST_CASE("a heartbeat is reported, not probed: silence counts, each report coun
     CHECK(s.name != "retries");
     CHECK_FALSE((s.name == "fall" && s.from != "default"));
   }
+}
+
+TEST_CASE("certificates are looked into by who knows TLS, and what is found stands at the key it is about") {
+  Room room;
+  room.write("c.pem", "c");
+  room.write("k.pem", "k");
+  room.write("token", "0123456789abcdef\n");
+  room.inspect_tls = [](const TlsFiles& files) {
+    CHECK(files.certificate.ends_with("/c.pem"));
+    CHECK_FALSE(files.is_client_required);
+    return std::vector<TlsRemark>{{"key", "does not fit", false}, {"certificate", "is old", true}};
+  };
+  const std::string health =
+      "listen: {health: {address: '0.0.0.0:1', details: authorized, token_file: token, tls: {certificate: c.pem, key: "
+      "k.pem, client_ca: c.pem, client: optional}}}\nchecks: {a: {type: disk}}";
+  const Loaded refused = room.load(health);
+  REQUIRE(refused.problems.size() == 1);
+  CHECK(refused.problems[0].path == "listen.health.tls.key");
+  CHECK(refused.problems[0].text == "does not fit");
+  REQUIRE(refused.warnings.size() == 1);
+  CHECK(refused.warnings[0].path == "listen.health.tls.certificate");
+  room.inspect_tls = {};
+  const Loaded good = room.load(health);
+  REQUIRE(good.config != nullptr);
+  CHECK(good.config->health.front().token == "0123456789abcdef");
 }
 
 TEST_CASE("there may be thousands of checks, and a thousand problems end with how many more there are") {

@@ -35,6 +35,7 @@ class Room {
   std::map<std::string, std::string> environment;
   std::shared_ptr<FakeModules::Memory> memory = std::make_shared<FakeModules::Memory>();
   bool read_secrets = true;
+  std::function<std::vector<TlsRemark>(const TlsFiles&)> inspect_tls;
 
   std::string write(const std::string& name, const std::string& text, unsigned mode = 0600) const {
     const auto path = folder / name;
@@ -48,6 +49,7 @@ class Room {
     LoadOptions options;
     options.file = path;
     options.read_secrets = read_secrets;
+    options.inspect_tls = inspect_tls;
     options.environment = [this](const std::string& name) -> std::optional<std::string> {
       const auto at = environment.find(name);
       return at == environment.end() ? std::nullopt : std::optional(at->second);

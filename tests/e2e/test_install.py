@@ -37,6 +37,7 @@ def test_everything_is_in_its_place(installed):
     for header in ("module.h", "check.hpp", "ext/loop.h", "ext/resolve.h", "ext/log.h"):
         assert (prefix / "include" / "vitald" / header).exists(), header
     assert find(root, "vitald.service").parent == prefix / "lib/systemd/system"
+    assert find(root, "vitald.socket").parent == prefix / "lib/systemd/system"
     assert find(root, "vitald.yaml.example").parent.name == "vitald"
     assert not list(root.rglob("vitald.yaml")), "an upgrade must not touch a configuration"
     for path in root.rglob("*"):

@@ -37,7 +37,7 @@ const std::string proxy2_local("\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00", 16);
 }  // namespace
 
 TEST_CASE("every consumer's request is answered with the status, and the connection ends with a FIN") {
-  RunningFront front([](FrontOptions& o) { o.proxy_protocol = {"127.0.0.0/8"}; });
+  RunningFront front([](FrontOptions& o) { o.health.front().proxy_protocol = {"127.0.0.0/8"}; });
   struct Row {
     const char* who;
     std::string bytes;
@@ -238,16 +238,18 @@ TEST_CASE("details are for whom the config says") {
   };
   for (const Row& row : {Row{ShowDetails::loopback, true}, Row{ShowDetails::always, true},
                          Row{ShowDetails::never, false}, Row{ShowDetails::authorized, false}}) {
-    RunningFront front([&](FrontOptions& o) { o.details = row.details; });
+    RunningFront front([&](FrontOptions& o) { o.health.front().details = row.details; });
     CHECK((front.get("/health").body() == "{\"status\":\"pass\"}\n") != row.is_shown);
-    CHECK(front.get("/api/v1/status").code() == (row.is_shown ? 200 : 403));
+    CHECK(front.get("/api/v1/status").code() == (row.is_shown                             ? 200
+                                                 : row.details == ShowDetails::authorized ? 401
+                                                                                          : 403));
     CHECK(front.get("/metrics").code() == 200);
     CHECK((front.get("/health?verbose&format=text").body() == "pass\n") != row.is_shown);
   }
 }
 
 TEST_CASE("a client behind a local proxy is not local") {
-  RunningFront front([](FrontOptions& o) { o.proxy_protocol = {"127.0.0.1"}; });
+  RunningFront front([](FrontOptions& o) { o.health.front().proxy_protocol = {"127.0.0.1"}; });
   const std::string request = "GET /health HTTP/1.0\r\n\r\n";
   CHECK(ask(front.health, "PROXY TCP4 203.0.113.9 127.0.0.1 1 2\r\n" + request).body() == "{\"status\":\"pass\"}\n");
   CHECK(ask(front.health, "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n" + request).has("serviceId"));

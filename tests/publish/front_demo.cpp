@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   vital::FrontOptions options;
   options.health = {argc > 1 ? argv[1] : "127.0.0.1:0"};
   options.haproxy = {argc > 2 ? argv[2] : "127.0.0.1:0"};
-  options.proxy_protocol = {"127.0.0.0/8"};
+  options.health.front().proxy_protocol = {"127.0.0.0/8"};
   vital::Front front(options, board);
   front.start();
   std::cout << "health " << front.health_addresses().front() << "\nhaproxy " << front.haproxy_addresses().front()

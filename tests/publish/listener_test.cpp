@@ -77,7 +77,8 @@ TEST_CASE("an address that cannot be had is one line that names it and says why"
   options.haproxy = {"127.0.0.1:99999"};
   CHECK(refusal(options).starts_with("listen.haproxy: \"127.0.0.1:99999\""));
   options.haproxy = {};
-  options.proxy_protocol = {"10/8"};
+  options.health = {"127.0.0.1:0"};
+  options.health.front().proxy_protocol = {"10/8"};
   CHECK(refusal(options).starts_with("proxy_protocol: \"10/8\" is not a network"));
   for (const std::string& line : {used, refusal(options)}) CHECK(line.find('\n') == std::string::npos);
 }
@@ -91,7 +92,7 @@ TEST_CASE("a reload keeps the addresses that stay, with their connections, and m
 
   FrontOptions wider = front.options;
   wider.health = {"0.0.0.0" + port};  // overlaps with the address it replaces
-  wider.details = ShowDetails::never;
+  wider.health.front().details = ShowDetails::never;
   front.front.reconfigure(wider);
   CHECK(front.front.health_addresses() == std::vector<std::string>{"0.0.0.0" + port});
   CHECK(ask("127.0.0.2" + port, "GET /health HTTP/1.0\r\n\r\n").body() == "{\"status\":\"pass\"}\n");
