@@ -1,0 +1,158 @@
+// Who is primary, by evidence; see topology.hpp.
+#include "core/topology.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/duration.hpp"
+
+namespace vital {
+namespace {
+
+constexpr auto primary_words = std::to_array<std::string_view>({"primary", "master", "writer", "active", "leader"});
+constexpr auto standby_words =
+    std::to_array<std::string_view>({"standby", "replica", "slave", "reader", "passive", "secondary", "follower"});
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+std::string fact(const ProbeResult& r, std::string_view name) {
+  for (const auto& [key, value] : r.facts) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::optional<double> measure(const ProbeResult& r, std::string_view name) {
+  for (const Measure& m : r.measures) {
+    if (m.name == name) return m.value;
+  }
+  return {};
+}
+
+// Why a standby is no candidate; empty if it is one.
+std::string unfit(const TopologyPlan& plan, const MemberSeen& seen) {
+  if (!seen.is_well) return "its check does not pass: " + seen.text;
+  if (seen.is_paused) return "its replay is paused";
+  if (plan.max_lag) {
+    if (!seen.lag) return "nobody knows how far it is behind";
+    if (*seen.lag > seconds(*plan.max_lag)) {
+      return "it is " +
+             friendly_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seen.lag))) +
+             " behind, more than " + friendly_duration(*plan.max_lag);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view name(ServerRole role) {
+  switch (role) {
+    case ServerRole::unknown:
+      return "unknown";
+    case ServerRole::primary:
+      return "primary";
+    case ServerRole::standby:
+      return "standby";
+  }
+  return "unknown";
+}
+
+std::string_view name(TopologyStatus status) {
+  switch (status) {
+    case TopologyStatus::unknown:
+      return "unknown";
+    case TopologyStatus::steady:
+      return "steady";
+    case TopologyStatus::no_primary:
+      return "no_primary";
+    case TopologyStatus::two_primaries:
+      return "two_primaries";
+  }
+  return "unknown";
+}
+
+ServerRole role_of(std::string_view fact) {
+  const std::string word = lower(fact);
+  if (std::find(primary_words.begin(), primary_words.end(), word) != primary_words.end()) return ServerRole::primary;
+  if (std::find(standby_words.begin(), standby_words.end(), word) != standby_words.end()) return ServerRole::standby;
+  return ServerRole::unknown;
+}
+
+std::optional<MemberSeen> evidence_of(const ProbeResult& r, Instant at, WallTime wall) {
+  MemberSeen out;
+  out.at = at;
+  out.wall = wall;
+  out.role = role_of(fact(r, "role"));
+  out.is_well = r.verdict == Verdict::pass || r.verdict == Verdict::warn;
+  out.is_down = out.role == ServerRole::unknown && r.verdict == Verdict::fail;
+  if (out.role == ServerRole::unknown && !out.is_down) return {};
+  out.lag = measure(r, "lag");
+  out.lag_bytes = measure(r, "lag_bytes");
+  const std::string paused = fact(r, "replay_paused");
+  out.is_paused = paused == "true" || paused == "on" || paused == "yes";
+  for (const std::string_view word : {"lsn", "gtid", "csn", "position"}) {
+    if (out.position.empty()) out.position = fact(r, word);
+  }
+  out.timeline = fact(r, "timeline");
+  out.text = r.text;
+  return out;
+}
+
+std::vector<MemberView> members_of(const TopologyPlan& plan, const std::vector<std::optional<MemberSeen>>& seen,
+                                   Instant now) {
+  std::vector<MemberView> out;
+  out.reserve(plan.members.size());
+  for (std::size_t i = 0; i < plan.members.size(); ++i) {
+    MemberView view;
+    view.name = plan.members[i].name;
+    if (seen[i]) {
+      const MemberSeen& s = *seen[i];
+      view.age = now - s.at;
+      view.seen_at = s.at;
+      view.primary_since = s.primary_since;
+      view.is_seen = *view.age <= plan.members[i].max_age;
+      view.text = s.text;
+      view.position = s.position;
+      view.timeline = s.timeline;
+      view.lag = s.lag;
+      view.lag_bytes = s.lag_bytes;
+      if (view.is_seen) {
+        view.role = s.role;
+        view.is_down = s.is_down;
+      }
+      if (view.role == ServerRole::standby) {
+        view.why_not = unfit(plan, s);
+        view.is_promotable = view.why_not.empty();
+      }
+    }
+    out.push_back(std::move(view));
+  }
+  return out;
+}
+
+TopologyStatus status_of(const std::vector<MemberView>& members, std::optional<std::size_t> last_primary) {
+  bool is_any = false;
+  for (const MemberView& one : members) {
+    if (one.role != ServerRole::primary) continue;
+    is_any = true;
+    for (const MemberView& other : members) {
+      if (&one == &other || other.role != ServerRole::primary) continue;
+      if (*one.seen_at > *other.primary_since && *other.seen_at > *one.primary_since)
+        return TopologyStatus::two_primaries;
+    }
+  }
+  if (is_any) return TopologyStatus::steady;
+  // Only who was seen can be said not to be primary.
+  if (last_primary) return members[*last_primary].is_seen ? TopologyStatus::no_primary : TopologyStatus::unknown;
+  const bool is_all_seen =
+      !members.empty() && std::all_of(members.begin(), members.end(), [](const MemberView& m) { return m.is_seen; });
+  return is_all_seen ? TopologyStatus::no_primary : TopologyStatus::unknown;
+}
+
+}  // namespace vital
