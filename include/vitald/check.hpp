@@ -22,6 +22,7 @@
 #include <vitald/ext/log.h>
 #include <vitald/ext/loop.h>
 #include <vitald/ext/resolve.h>
+#include <vitald/ext/spawn.h>
 #include <vitald/module.h>
 
 #include <chrono>
@@ -102,6 +103,9 @@ struct OptionRow {
   const char* const* choices = nullptr;  // NULL-terminated
   double min = 0, max = 0;               // a range if max > min
 };
+
+// The table of a check that has no options of its own.
+inline constexpr OptionRow no_options[] = {{nullptr, Type::string}};
 
 // The validated values of one check. Accessors without `or_` throw Invalid where the option is absent.
 class Options {
@@ -259,18 +263,26 @@ class AsyncProbe {
   virtual ~AsyncProbe() = default;
 };
 
+namespace detail {
+// What a probe of an async check holds until it is over.
+struct Slot {
+  const vital_probe* probe = nullptr;
+  std::unique_ptr<AsyncProbe> work;
+  bool is_over = false;
+};
+}  // namespace detail
+
 // Where the result of an async probe goes. Copyable. [loop]
 class Finisher {
  public:
-  Finisher(const vital_host* host, const vital_probe* probe, std::unique_ptr<AsyncProbe>* slot)
-      : host_(host), probe_(probe), slot_(slot) {}
-  // Hands in the result and destroys the AsyncProbe: touch nothing of it after this call.
+  Finisher(const vital_host* host, std::shared_ptr<detail::Slot> slot) : host_(host), slot_(std::move(slot)) {}
+  // Hands in the result and destroys the AsyncProbe: touch nothing of it after this call. A second call, or one after
+  // the probe was given up, is counted by the host and ignored.
   void finish(const Result& result) const;
 
  private:
   const vital_host* host_;
-  const vital_probe* probe_;
-  std::unique_ptr<AsyncProbe>* slot_;
+  std::shared_ptr<detail::Slot> slot_;
 };
 
 // The host's services, typed. Any may be null with an older host.
@@ -279,16 +291,18 @@ struct Host {
   const vital_loop* loop = nullptr;
   const vital_resolve* resolve = nullptr;
   const vital_log* log = nullptr;
+  const vital_spawn* spawn = nullptr;  // <vitald/child.hpp> has a face for it
 
   explicit Host(const vital_host* host)
       : raw(host),
         loop(static_cast<const vital_loop*>(host->service(host, VITAL_SERVICE_LOOP))),
         resolve(static_cast<const vital_resolve*>(host->service(host, VITAL_SERVICE_RESOLVE))),
-        log(static_cast<const vital_log*>(host->service(host, VITAL_SERVICE_LOG))) {}
+        log(static_cast<const vital_log*>(host->service(host, VITAL_SERVICE_LOG))),
+        spawn(static_cast<const vital_spawn*>(host->service(host, VITAL_SERVICE_SPAWN))) {}
 };
 
-// A check that runs on the worker's loop: start() returns at once with an object that holds what the probe needs. It
-// must not finish before start() has returned (use a timer of 0 if the answer is known at once).
+// A check that runs on the worker's loop: start() returns at once with an object that holds what the probe needs, or,
+// if it has finished the probe already, with nullptr. [loop]
 class Async {
  public:
   virtual ~Async() = default;
@@ -380,13 +394,9 @@ struct BlockingGlue {
 
 template <typename Check>
 struct AsyncGlue {
-  struct Running {
-    const vital_probe* probe;
-    std::unique_ptr<AsyncProbe> work;
-  };
   const vital_host* host;
   std::unique_ptr<Check> check;
-  std::vector<std::unique_ptr<Running>> running;
+  std::vector<std::shared_ptr<Slot>> running;
 
   static int create(const vital_host* host, const vital_values* values, void** instance, vital_error* error) {
     return guarded_create(
@@ -398,7 +408,7 @@ struct AsyncGlue {
   static void destroy(void* instance) { delete static_cast<AsyncGlue*>(instance); }
   void sweep() {
     for (size_t i = 0; i < running.size();) {
-      if (running[i]->work == nullptr) {
+      if (running[i]->is_over) {
         running[i] = std::move(running.back());
         running.pop_back();
       } else {
@@ -409,20 +419,32 @@ struct AsyncGlue {
   static void probe(void* instance, const vital_probe* probe) {
     auto* self = static_cast<AsyncGlue*>(instance);
     self->sweep();
-    auto entry = std::make_unique<Running>(Running{probe, nullptr});
+    auto slot = std::make_shared<Slot>();
+    slot->probe = probe;
+    std::string thrown;
     try {
-      entry->work = self->check->start(Attempt(probe), Finisher(self->host, probe, &entry->work));
+      auto work = self->check->start(Attempt(probe), Finisher(self->host, slot));
+      if (slot->is_over) return;
+      slot->work = std::move(work);
     } catch (const std::exception& e) {
-      return hand_in(self->host, probe, unknown(Cause::agent, std::string("the check threw: ") + e.what()));
+      thrown = std::string("the check threw: ") + e.what();
     } catch (...) {
-      return hand_in(self->host, probe, unknown(Cause::agent, "the check threw something unknown"));
+      thrown = "the check threw something unknown";
     }
-    self->running.push_back(std::move(entry));
+    if (thrown.empty() && slot->work == nullptr) thrown = "the check gave nothing that could run";
+    if (thrown.empty()) {
+      self->running.push_back(std::move(slot));
+    } else if (!slot->is_over) {
+      slot->is_over = true;
+      hand_in(self->host, probe, unknown(Cause::agent, thrown));
+    }
   }
   static void cancel(void* instance, const vital_probe* probe) {
     auto* self = static_cast<AsyncGlue*>(instance);
-    for (auto& entry : self->running) {
-      if (entry->work != nullptr && entry->probe == probe) entry->work.reset();
+    for (auto& slot : self->running) {
+      if (slot->is_over || slot->probe != probe) continue;
+      slot->is_over = true;
+      slot->work.reset();
     }
     self->sweep();
   }
@@ -433,6 +455,7 @@ std::vector<vital_option> table(const OptionRow (&rows)[N]) {
   std::vector<vital_option> out;
   out.reserve(N);
   for (const OptionRow& row : rows) {
+    if (row.name == nullptr) continue;
     vital_option o{};
     o.size = sizeof o;
     o.type = static_cast<uint32_t>(row.type);
@@ -479,11 +502,12 @@ inline void Finisher::finish(const Result& result) const {
   // Copies first: `this` may be a member of the object that ends here. The probe's object dies before the result
   // leaves, so its sockets are closed before the agent may start the next probe.
   const vital_host* host = host_;
-  const vital_probe* probe = probe_;
+  const std::shared_ptr<detail::Slot> slot = slot_;
   const Result copy = result;
-  std::unique_ptr<AsyncProbe> work = std::move(*slot_);
+  slot->is_over = true;
+  std::unique_ptr<AsyncProbe> work = std::move(slot->work);
   work.reset();
-  detail::hand_in(host, probe, copy);
+  detail::hand_in(host, slot->probe, copy);
 }
 
 }  // namespace vital::check

@@ -11,13 +11,21 @@
  *    what the other side made.
  *  - Arrays of structs carry a count and a stride (the distance in bytes from one element to the next).
  *  - No exception may cross these functions.
+ *  - Services are found by name and number ("vital.loop/1"). A service only ever gets more members at its end; one that
+ *    would have to change gets a new number, and the old one stays.
  *
- * THREADS
+ * OWNERSHIP, said of each parameter
+ *  borrowed  valid until the call returns; copy what you need for longer.
+ *  kept      valid until the moment that is named; whoever made it frees it afterwards.
+ *  yours     handed back to you as you gave it; the other side neither looks into it nor frees it.
+ *
+ * THREADS, said of each function
  *  [control] while the module is set up: vital_module_entry, create, destroy. Never at the same time as a probe of
  *            the same instance.
  *  [worker]  blocking modules: the one thread of the worker that runs probe().
  *  [loop]    async modules: the worker's event loop. Must return quickly (below 10 ms) and never wait.
  *  [any]     any thread.
+ *  All but [any] are the same one thread of the worker.
  */
 #ifndef VITALD_MODULE_H
 #define VITALD_MODULE_H
@@ -94,7 +102,8 @@ enum {
   VITAL_OPTION_SECRET = 2 /* written as NAME_file: PATH in the config; NAME arrives here with the file's content */
 };
 
-/* One option. `name` may be dotted: "tls.mode" is written tls: {mode: ...} in the config. */
+/* One option, at most 256 a module. `name` is a-z, 0-9, _ and ., at most 64 bytes, and may be dotted: "tls.mode" is
+ * written tls: {mode: ...} in the config. Names that every check has (interval, timeout, ...) are taken. */
 typedef struct vital_option {
   uint32_t size;
   uint32_t type;  /* VITAL_TYPE_* */
@@ -182,16 +191,19 @@ typedef struct vital_result {
 
 /* ---- the host, as the module sees it --------------------------------------------------------------------------- */
 
+/* Made by the host, one for each instance. `host` is always the pointer create() was given. */
 typedef struct vital_host vital_host;
 struct vital_host {
   uint32_t size;
   uint32_t abi_major, abi_minor;
-  /* Hands in the result of a probe. Exactly once for each probe. The result is copied before it returns.
-   * [worker] inside probe() for blocking modules, [loop] for async ones. A second or late call is counted and ignored.
-   */
+  /* Hands in the result of a probe, exactly once for each. A second or late call, and one from another thread, is
+   * counted and ignored. [worker] inside probe() for blocking modules, [loop] for async ones.
+   *   probe   the pointer probe() was given
+   *   result  borrowed, with all it points to: copied before this returns */
   void (*finish)(const vital_host* host, const vital_probe* probe, const vital_result* result);
-  /* A service by name ("vital.loop/1", "vital.resolve/1", "vital.log/1": see ext/), or NULL. Valid until destroy().
-   * [any] */
+  /* A service of the host, or NULL if this one does not have it: see ext/. [any]
+   *   name    borrowed: "vital.loop/1", "vital.log/1", "vital.resolve/1", "vital.spawn/1"
+   *   returns kept until destroy() returns; cast it to the struct of that service */
   const void* (*service)(const vital_host* host, const char* name);
 };
 
@@ -202,6 +214,7 @@ enum {
   VITAL_ASYNC = 1     /* probe() returns at once and finish() comes later from the loop; many probes a worker */
 };
 
+/* Made by the module, and valid, with all it points to, for as long as the worker lives: a static table. */
 typedef struct vital_module {
   uint32_t size;
   uint32_t magic; /* VITAL_ABI_MAGIC */
@@ -213,18 +226,29 @@ typedef struct vital_module {
   uint32_t option_count, option_stride;
   const vital_option* options;
   /* Makes an instance from validated values. 0 and *instance, or non-zero and *error. Keep it cheap and free of I/O: it
-   * also runs for `vitald check-config`. `host` lives until destroy() returns. [control] */
+   * also runs for `vitald check-config`. [control]
+   *   host      kept until destroy() returns; if this call refuses, until it returns
+   *   values    borrowed, with all they point to
+   *   instance  filled by you with whatever you like, NULL included; yours
+   *   error     borrowed; write into its buffers, at most option_size and text_size bytes with the NUL */
   int (*create)(const vital_host* host, const vital_values* values, void** instance, vital_error* error);
-  /* Frees an instance; no probe of it is running. [control] */
+  /* Frees an instance; no probe of it is running. What it still has of the host's services is taken back. [control]
+   *   instance  yours, for the last time */
   void (*destroy)(void* instance);
-  /* Starts a probe. `probe` is valid until finish() or cancel() returns. [worker] or [loop] */
+  /* Starts a probe. [worker] for blocking modules, [loop] for async ones.
+   *   instance  yours
+   *   probe     kept until finish() or cancel() for it returns */
   void (*probe)(void* instance, const vital_probe* probe);
   /* Async only: give up this probe; finish() must not be called for it any more, and what it held is released before
-   * this returns. [loop] May be NULL for blocking modules. */
+   * this returns. May be NULL for blocking modules. [loop]
+   *   instance  yours
+   *   probe     the pointer probe() was given, for the last time */
   void (*cancel)(void* instance, const vital_probe* probe);
 } vital_module;
 
-/* The one exported function. Returns a static table, or NULL if the module cannot work with this host. [control] */
+/* The one exported function. Called once after the file is loaded. [control]
+ *   host_abi_major, host_abi_minor  what the host speaks; a host with a greater minor knows all you know
+ *   returns                         the static table, or NULL if the module cannot work with this host */
 typedef const vital_module* (*vital_module_entry_fn)(uint32_t host_abi_major, uint32_t host_abi_minor);
 VITAL_EXPORT const vital_module* vital_module_entry(uint32_t host_abi_major, uint32_t host_abi_minor);
 

@@ -125,6 +125,26 @@ TEST_CASE("a directory that others may write to is left out, with a line") {
   CHECK(registry.problems()[1] == "/no/such/place: No such file or directory");
 }
 
+TEST_CASE("what belongs to another user, or a group that is not ours may write, is refused") {
+  if (geteuid() != 0) return;  // only root can give files away
+  const Directory directory;
+  directory.take("answers");
+  directory.take("misbehaves");
+  REQUIRE(chown((directory.path / "answers.so").c_str(), 12345, 0) == 0);
+  REQUIRE(chown((directory.path / "misbehaves.so").c_str(), 0, 12345) == 0);
+  fs::permissions(directory.path / "misbehaves.so", fs::perms::group_write, fs::perm_options::add);
+  Registry registry({{}, {directory.path}, worker, 1s});
+  std::string why;
+  CHECK(registry.describe("answers", &why) == nullptr);
+  CHECK(why == (directory.path / "answers.so").string() + " belongs to user 12345: make root its owner");
+  CHECK(registry.describe("misbehaves", &why) == nullptr);
+  CHECK(why == (directory.path / "misbehaves.so").string() + " is writable by group 12345: chmod g-w it");
+  REQUIRE(chown(directory.path.c_str(), 12345, 0) == 0);
+  const Registry elsewhere({{}, {directory.path}, worker, 1s});
+  CHECK(elsewhere.types().empty());
+  CHECK(elsewhere.problems().front() == directory.path.string() + " belongs to user 12345: make root its owner");
+}
+
 TEST_CASE("of two files of one type the first counts, and the second makes a line") {
   const Directory directory;
   directory.take("answers");

@@ -1,6 +1,8 @@
 """The public headers stand alone in every dialect a module may be written in, and the checks need nothing else of ours."""
+import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -43,6 +45,46 @@ def test_a_header_compiles_alone_as_cpp(compiler, standard, header):
 def test_a_header_that_is_not_c99_would_be_seen():
     code, errors = compile_text("gcc", "c", "c99", "struct s { int a; struct { int b; }; };\n")
     assert code != 0 and "unnamed" in errors
+
+
+FUNCTION = re.compile(r"\(\*(\w+)\)\(|\b(vital_module_entry)\(")
+THREAD = re.compile(r"\[(control|worker|loop|any)\]")
+
+
+def functions(text):
+    """Every function of a C header with the comment that stands before it. Its first is the function, others its callbacks."""
+    comments = re.findall(r"/\*.*?\*/", text, re.S)
+    count = iter(range(len(comments)))
+    bare = re.sub(r"/\*.*?\*/", lambda _: f"@{next(count)}@", text, flags=re.S)
+    comment = ""
+    for statement in re.split(r"[;{}]", re.sub(r"^#.*", "", bare, flags=re.M)):
+        found = FUNCTION.search(statement)
+        before = re.findall(r"@(\d+)@", statement[:found.start()] if found else "")
+        if before:
+            comment = comments[int(before[-1])]
+        if found:
+            yield found[1] or found[2], comment
+
+
+@pytest.mark.parametrize("header", PUBLIC, ids=str)
+def test_every_function_says_which_thread_calls_it(header):
+    silent = [name for name, comment in functions((ROOT / "include" / header).read_text()) if not THREAD.search(comment)]
+    assert not silent
+
+
+def test_the_functions_of_the_headers_are_found():
+    found = [name for header in PUBLIC for name, _ in functions((ROOT / "include" / header).read_text())]
+    assert {"create", "destroy", "probe", "cancel", "finish", "service", "write", "watch", "timer", "resolve", "start",
+            "give_up", "now", "vital_module_entry"} <= set(found)
+
+
+def test_frozen_headers_are_never_edited():
+    """They are what strangers have built with. A digest is not edited by accident."""
+    told = (ROOT / "tests/modules/frozen/0.1/sha256").read_text().split("\n")
+    for line in filter(None, told):
+        digest, name = line.split()
+        content = (ROOT / "tests/modules/frozen/0.1" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest, f"{name} was published and may not change"
 
 
 def test_the_checks_see_only_the_public_headers_of_ours():

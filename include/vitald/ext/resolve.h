@@ -1,4 +1,4 @@
-/* Host service "vital.resolve/1": names to addresses without waiting. For async modules. Everything here is [loop]. */
+/* Host service "vital.resolve/1": names to addresses without waiting. For async modules. */
 #ifndef VITALD_EXT_RESOLVE_H
 #define VITALD_EXT_RESOLVE_H
 
@@ -17,7 +17,7 @@ enum {
   VITAL_RESOLVE_TIMEOUT = 3      /* no server answered in time: our resolver's trouble (unknown/agent) */
 };
 
-/* The answer, borrowed for the call. Addresses are numeric text ("192.0.2.1", "2001:db8::1"), in the order to try. */
+/* The answer. Addresses are numeric text ("192.0.2.1", "2001:db8::1"), in the order to try. */
 typedef struct vital_addresses {
   uint32_t size;
   uint32_t status; /* VITAL_RESOLVED ... */
@@ -30,11 +30,16 @@ typedef struct vital_query vital_query;
 
 typedef struct vital_resolve {
   uint32_t size;
-  /* Looks `name` up anew (hosts file, then DNS); a numeric address is answered too. `family` is 0, 4 or 6. `done` is
-   * called exactly once, never before this returns, unless withdrawn. */
+  /* Looks `name` up anew (hosts file, then DNS); a numeric address is answered too. NULL only if `name` or `done` is.
+   * [loop]
+   *   name     borrowed
+   *   family   0 (any), 4 or 6
+   *   done     called on the [loop] exactly once, never before this returns, unless withdrawn; `answer` is borrowed
+   *   user     yours
+   *   returns  kept until `done` is called, withdraw() or destroy() */
   vital_query* (*resolve)(const vital_host* host, const char* name, uint32_t family, uint64_t timeout_ns,
                           void (*done)(void* user, const vital_addresses* answer), void* user);
-  /* Withdraws a query whose `done` has not been called. NULL is allowed. */
+  /* Withdraws a query whose `done` has not been called. NULL is allowed. [loop] */
   void (*withdraw)(vital_query* query);
 } vital_resolve;
 

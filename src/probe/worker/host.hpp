@@ -37,6 +37,7 @@
 namespace vital::worker {
 
 class Resolver;
+class Spawner;
 
 struct InstanceSpec {
   std::string check;
@@ -93,6 +94,7 @@ class Host {
   // For the services behind the ABI.
   Loop& loop() { return loop_; }
   std::shared_ptr<Resolver>& resolver() { return resolver_; }                      // made by the first query
+  std::shared_ptr<Spawner>& spawner() { return spawner_; }                         // made by the first command
   void log(const Instance& instance, std::uint32_t level, std::string_view text);  // [any]
   // Runs module code at the border: marked, timed, nothing thrown gets past. What was thrown is returned as text.
   template <typename Code>
@@ -150,6 +152,7 @@ class Host {
   bool is_ticking_ = false;
 
   std::shared_ptr<Resolver> resolver_;
+  std::shared_ptr<Spawner> spawner_;
   std::map<std::string, std::unique_ptr<ModuleFile>> modules_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Instance>> instances_;
   std::deque<Slot> slots_;

@@ -40,7 +40,10 @@ Instance::Instance(Host& host, std::uint32_t number, InstanceSpec spec)
     Instance& self = of(abi);
     self.host_.finish(self, probe, result);
   };
-  face_.abi.service = [](const vital_host*, const char* name) { return find_service(name); };
+  face_.abi.service = [](const vital_host* abi, const char* name) {
+    const Instance& self = of(abi);
+    return find_service(name, self.module_ != nullptr && self.module_->is_async());
+  };
 }
 
 Instance::~Instance() {
@@ -63,6 +66,7 @@ bool Instance::create(const ModuleFile& module, Refusal& refusal) {
   watches.clear();
   timers.clear();
   queries.clear();
+  children.clear();
   if (!thrown.empty()) {
     refusal = {Cause::agent, "", thrown};
     return false;

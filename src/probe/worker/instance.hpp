@@ -4,6 +4,7 @@
 
 #include <vitald/ext/loop.h>
 #include <vitald/ext/resolve.h>
+#include <vitald/ext/spawn.h>
 #include <vitald/module.h>
 
 #include <cstdint>
@@ -44,6 +45,7 @@ class Instance {
   std::unordered_map<vital_watch*, std::unique_ptr<vital_watch>> watches;
   std::unordered_map<vital_timer*, std::unique_ptr<vital_timer>> timers;
   std::unordered_map<vital_query*, std::unique_ptr<vital_query>> queries;
+  std::unordered_map<vital_child*, std::unique_ptr<vital_child>> children;
 
  private:
   struct Face {
@@ -59,7 +61,7 @@ class Instance {
   bool is_created_ = false;
 };
 
-// The services by name; null for one we do not have.
-const void* find_service(const char* name);
+// The services by name; null for one we do not have, or that a blocking module cannot use.
+const void* find_service(const char* name, bool is_async);
 
 }  // namespace vital::worker

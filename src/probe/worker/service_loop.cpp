@@ -112,12 +112,13 @@ const vital_log& log_service() {
   return log;
 }
 
-const void* find_service(const char* name) {
+const void* find_service(const char* name, bool is_async) {
   if (name == nullptr) return nullptr;
   const std::string_view wanted = name;
   if (wanted == VITAL_SERVICE_LOOP) return &loop_service();
   if (wanted == VITAL_SERVICE_RESOLVE) return &resolve_service();
   if (wanted == VITAL_SERVICE_LOG) return &log_service();
+  if (wanted == VITAL_SERVICE_SPAWN && is_async) return &spawn_service();
   return nullptr;
 }
 

@@ -1,10 +1,11 @@
-// What a module may ask of its host: "vital.loop/1", "vital.resolve/1", "vital.log/1". The opaque types of the C
-// headers are completed here; each is owned by its Instance. [loop] but for the log, which is [any].
+// What a module may ask of its host: "vital.loop/1", "vital.resolve/1", "vital.log/1", "vital.spawn/1". The opaque
+// types of the C headers are completed here; each is owned by its Instance. [loop] but for the log, which is [any].
 #pragma once
 
 #include <vitald/ext/log.h>
 #include <vitald/ext/loop.h>
 #include <vitald/ext/resolve.h>
+#include <vitald/ext/spawn.h>
 
 #include <cstdint>
 #include <memory>
@@ -20,6 +21,7 @@ class Instance;
 const vital_loop& loop_service();
 const vital_resolve& resolve_service();
 const vital_log& log_service();
+const vital_spawn& spawn_service();
 
 }  // namespace vital::worker
 
@@ -50,4 +52,11 @@ struct vital_query {
   vital_query(const vital_query&) = delete;
   vital_query& operator=(const vital_query&) = delete;
   virtual ~vital_query() = default;
+};
+
+struct vital_child {
+  vital_child() = default;
+  vital_child(const vital_child&) = delete;
+  vital_child& operator=(const vital_child&) = delete;
+  virtual ~vital_child() = default;
 };
