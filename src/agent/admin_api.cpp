@@ -261,6 +261,15 @@ Wish parse(const AdminRequest& request, const Plan& plan, WallTime now, std::str
   return refuse(404, "nothing is written at " + quote(request.path));
 }
 
+AdminAnswer nothing_lifted(const Lift& lift, const std::vector<Overlay>& overlays) {
+  for (const Overlay& o : overlays) {
+    if (o.service == lift.service && !o.source.empty()) {
+      return refuse(409, std::string(name(o.kind)) + " is laid by a file: remove " + o.source);
+    }
+  }
+  return {200, text_of({{"cleared", false}})};
+}
+
 std::string overlay_text(const Overlay& o, bool is_saved, std::string_view trouble) {
   Json out = {{"kind", name(o.kind)},
               {"service", o.service.empty() ? Json(nullptr) : Json(o.service)},

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "core/plan.hpp"
@@ -44,6 +45,8 @@ Wish parse(const AdminRequest& request, const Plan& plan, WallTime now, std::str
 
 // {"error": why}
 AdminAnswer refuse(int status, std::string_view why);
+// The answer where no request laid anything: a file may have, and only the file's end is the overlay's.
+AdminAnswer nothing_lifted(const Lift& lift, const std::vector<Overlay>& overlays);
 // An overlay as the API shows it, and whether it would survive a restart.
 std::string overlay_text(const Overlay& overlay, bool is_saved, std::string_view trouble);
 

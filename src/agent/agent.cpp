@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration beat_every = 250ms;
-constexpr unsigned beats_per_pressure = 20;  // five seconds
 constexpr Duration show_at_least_every = 5s;
 constexpr Duration save_at_most_every = 1s;  // but overlays are saved at once
 constexpr Duration save_at_least_every = 1min;
@@ -89,6 +88,7 @@ Ports Agent::ports() {
   };
   p.count = [this](std::string_view check, const ProbeResult& r) {
     board_.tally.add(check, r.verdict, r.cause, r.duration);
+    own_trouble_.add(r.evidence);
   };
   p.timed = [this](const Step& step) {
     board_.valid_until.store(step.valid_until);
@@ -130,8 +130,10 @@ void Agent::start() {
   options.max_blocking = config_->workers_max;
   Pool::Handlers handlers;
   handlers.done = [this](ProbeId id, ProbeResult result) {
+    look_at_host(Loop::now());
     performer_->apply(Loop::both(), ProbeDone{id, std::move(result)});
   };
+  handlers.delayed = [this](ProbeId id, Duration lost) { performer_->apply(Loop::both(), ProbeDelayed{id, lost}); };
   handlers.note = [this](const Note& note) { say(note.level, note.event, note.fields); };
   handlers.queued = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeQueued{id}); };
   handlers.taken = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeTaken{id}); };
@@ -143,6 +145,7 @@ void Agent::start() {
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
   save_state({});  // also shows at once whether state_dir can be written
+  watch_spool();
   show();
   front_->start();
   say_listening({});
@@ -163,7 +166,17 @@ void Agent::start() {
 void Agent::wake() {
   const Now now = Loop::both();
   lag_.add(now.mono, now.mono - woken_at_);
+  look_at_host(now.mono);
   performer_->apply(now, Tick{});
+}
+
+// Before a verdict is made: what the host took from us by now.
+void Agent::look_at_host(Instant now) {
+  const Pressure seen = host_.pressure(now);
+  if (seen == pressure_) return;
+  pressure_ = seen;
+  own_trouble_.see(seen);
+  performer_->apply(Loop::both(), seen);
 }
 
 // Four times a second, so that a loop that is late between two wakes is seen too.
@@ -173,9 +186,6 @@ void Agent::beat() {
   lag_.add(now.mono, late);
   if (late > noteworthy_lag) say(Note::Level::warning, "loop_late", {{"by", friendly_duration(late)}});
   if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
-  if (++beats_ % beats_per_pressure == 0) {
-    if (const auto cpu = HostWatch::cpu_pressure()) performer_->apply(now, Pressure{*cpu});
-  }
   give_up_waiting(now.mono);
   const Duration unsaved_for = now.mono - saved_at_;
   if (unsaved_for > save_at_least_every || (is_save_due_ && unsaved_for > save_at_most_every)) save_state({});
@@ -197,7 +207,7 @@ void Agent::show() {
   auto snapshot = performer_->snapshot();
   facts_.loop_lag = lag_.at(shown_at_);
   facts_.outputs = output_facts();
-  facts_.metrics = worker_metrics() + output_metrics(outputs_->views());
+  facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views());
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {

@@ -6,7 +6,7 @@
 //   Agent agent(loop, load_options, loaded);   // binds; throws FrontError or std::system_error
 //   return agent.run();                        // until SIGTERM
 //
-// All on the loop's thread; the files agent_*.cpp are one class: life, reload, write requests.
+// All on the loop's thread; the files agent_*.cpp are one class: life, reload, spool, write requests.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,10 @@
 #include "agent/host_watch.hpp"
 #include "agent/lag.hpp"
 #include "agent/log.hpp"
+#include "agent/own_trouble.hpp"
 #include "agent/performer.hpp"
+#include "agent/spool.hpp"
+#include "agent/spool_folder.hpp"
 #include "agent/state_store.hpp"
 #include "config/config.hpp"
 #include "loop/loop.hpp"
@@ -57,6 +60,7 @@ class Agent {
   void start();
   void beat();
   void wake();
+  void look_at_host(Instant now);
   void show_soon();
   void show();
   void say(Note::Level level, std::string event, Fields fields);
@@ -79,6 +83,11 @@ class Agent {
   void adopt(const Prepared& prepared);
   void certificates_changed(const CertificateWatch::News& news);
 
+  // -- agent_spool.cpp
+  void watch_spool();
+  void spooled(const SpoolListing& listing);
+  std::string spool_metrics() const;
+
   // -- agent_admin.cpp
   void handle(const AdminRequest& request, AdminReply reply);
   void save_state(std::function<void(const std::string& trouble)> tell);
@@ -98,19 +107,22 @@ class Agent {
   ConfigLoader loader_;
   CertificateWatch certificates_;
   std::unique_ptr<StateStore> store_;
+  SpoolBook spool_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Outputs> outputs_;
   std::unique_ptr<Performer> performer_;
+  std::unique_ptr<SpoolFolder> spool_folder_;
   std::optional<Signals> signals_;
   std::optional<Timer> wake_timer_, beat_timer_, watchdog_timer_, drain_timer_;
 
   HostWatch host_;
+  Pressure pressure_;  // as the engine was last told
+  OwnTrouble own_trouble_;
   WorstOfLastMinute lag_;
   Instant woken_at_{};  // when the wake timer ought to fire
   Instant beat_at_{};   // when the beat ought to come
   Instant shown_at_{};
-  std::uint64_t beats_ = 0;
   bool is_show_due_ = false;
 
   AgentFacts facts_;

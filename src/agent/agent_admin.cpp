@@ -44,10 +44,10 @@ void Agent::handle(const AdminRequest& request, AdminReply reply) {
                           });
                         },
                         [&](const admin::Lift& lift) {
-                          const auto before = performer_->snapshot()->overlays.size();
+                          const auto before = performer_->snapshot();
                           performer_->apply(now, ClearOverlay{lift.service});
-                          if (performer_->snapshot()->overlays.size() == before) {
-                            reply({200, text_of({{"cleared", false}})});
+                          if (performer_->snapshot()->overlays.size() == before->overlays.size()) {
+                            reply(admin::nothing_lifted(lift, before->overlays));
                           } else {
                             say(Note::Level::info, "overlay_lifted_by", {{"service", lift.service}, {"by", peer}});
                             save_state([reply](const std::string&) { reply({200, text_of({{"cleared", true}})}); });

@@ -133,6 +133,7 @@ void Agent::adopt(const Prepared& prepared) {
     store_ = std::make_unique<StateStore>(config_->state_dir);
     save_state({});
   }
+  watch_spool();
   say_listening(already);
   say(Note::Level::info, "config_adopted", {{"config", config_->file}, {"changes", changes.summary()}});
   show();

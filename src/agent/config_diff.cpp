@@ -94,6 +94,7 @@ ConfigDiff diff(const Config& before, const Config& after) {
                               before.admin.group == after.admin.group);
   setting("log", before.log.format == after.log.format && before.log.file == after.log.file);
   setting("state_dir", before.state_dir == after.state_dir);
+  setting("overlays.spool", before.spool == after.spool);
   setting("module_path", before.module_path == after.module_path);
   setting("workers.max", before.workers_max == after.workers_max);
   setting("outputs", before.outputs == after.outputs);

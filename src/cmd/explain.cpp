@@ -66,6 +66,7 @@ class Explainer {
     row("files", join(config_.files, ", "));
     row("profile", config_.profile);
     row("state_dir", config_.state_dir);
+    row("spool", config_.spool.empty() ? "off" : config_.spool);
     row("log", fmt::format("{} to {}", config_.log.format == LogConfig::Format::json ? "json" : "logfmt",
                            config_.log.file.empty() ? "standard error" : config_.log.file));
     row("workers", fmt::format("at most {} blocking checks at a time", config_.workers_max));

@@ -58,7 +58,9 @@ ProbeResult probe_once(const std::string& worker, const std::shared_ptr<const Ch
   const Instant deadline = started + plan.timeout;
   Timer late(loop, [&] {
     pool.abandon(ProbeId(1));
-    found = evidence::deadline_result(plan.timeout, Loop::now() - deadline, Duration{}, false, Duration{}, 0);
+    Evidence ours;
+    ours.timer_overshoot = Loop::now() - deadline;
+    found = evidence::deadline_result(plan.timeout, false, ours);
     loop.stop();
   });
   late.arm_at(deadline);

@@ -106,6 +106,7 @@ struct Config {
   AdminListener admin;
   LogConfig log;
   std::string state_dir = "/var/lib/vitald";
+  std::string spool;                     // where overlay files are dropped; empty = nowhere
   std::vector<std::string> module_path;  // what the config adds
   unsigned workers_max = 8;
   std::vector<OutputSpec> outputs;  // in the order written

@@ -23,6 +23,7 @@ constexpr Key table[] = {
     {"", "log", Kind::section, "", "", "where events are written"},
     {"", "state_dir", Kind::text, "absolute path", "/var/lib/vitald",
      "the journal, and what lets a restart go on where it stopped"},
+    {"", "overlays", Kind::section, "", "", "drain and maintenance by files"},
     {"", "module_path", Kind::texts, "list of absolute paths", "none",
      "where to look for check modules beside the agent's own; must belong to root and be writable by nobody else"},
     {"", "outputs", Kind::special, "list of outputs", "none",
@@ -33,6 +34,9 @@ constexpr Key table[] = {
     {"node", "name", Kind::text, "", "${HOSTNAME}", "shown on every output"},
     {"node", "zone", Kind::text, "", "", "where it stands, e.g. an availability zone"},
     {"node", "labels", Kind::labels, "", "", "anything to know nodes by"},
+
+    {"overlays", "spool", Kind::text, "absolute path, or off", "spool in state_dir",
+     "a folder: while a file drain, maintenance, SERVICE.drain or SERVICE.maintenance is in it, that is in force"},
 
     // ---- listen
     {"listen", "health", Kind::section, "map, or a list of maps", "",

@@ -143,6 +143,13 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
     if (!directory->starts_with('/'))
       top.complain("state_dir", fmt::format("'{}' is relative; write the whole path, from /", *directory));
   }
+  config.spool = config.state_dir + "/spool";
+  const Section overlays = top.section("overlays", "overlays");
+  if (const auto folder = overlays.text("spool")) {
+    config.spool = *folder == "off" ? "" : *folder;
+    if (!config.spool.empty() && !config.spool.starts_with('/'))
+      overlays.complain("spool", fmt::format("'{}' is relative; write the whole path, from /, or off", *folder));
+  }
   config.workers_max =
       static_cast<unsigned>(top.section("workers", "workers").integer("max").value_or(config.workers_max));
   plan.shutdown_drain = top.section("shutdown", "shutdown").duration("drain").value_or(Duration{});

@@ -19,6 +19,7 @@ constexpr Heading headings[] = {
     {"listen.grpc", "listen.grpc"},
     {"listen.tls", "listen.health.tls, listen.grpc.tls"},
     {"listen.admin", "listen.admin"},
+    {"overlays", "overlays"},
     {"log", "log"},
     {"workers", "workers"},
     {"shutdown", "shutdown"},

@@ -27,6 +27,13 @@ constexpr std::size_t answered_kept = 4096;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
+std::vector<std::pair<std::string, std::string>> fields_of(const Overlay& o) {
+  std::vector<std::pair<std::string, std::string>> out{
+      {"kind", std::string(name(o.kind))}, {"service", o.service}, {"owner", o.owner}};
+  if (!o.source.empty()) out.emplace_back("file", o.source);
+  return out;
+}
+
 }  // namespace
 
 Engine::Impl::Impl(std::shared_ptr<const Plan> plan, Now now, bool only_reports)
@@ -64,8 +71,7 @@ Step Engine::Impl::apply(Now now, const Input& input) {
   std::visit([&](const auto& in) { take(now, in); }, input);
   run_due(now);
   for (const Overlay& gone : overlays_.expire(now.mono)) {
-    note(Note::Level::info, "overlay_expired",
-         {{"kind", std::string(name(gone.kind))}, {"service", gone.service}, {"owner", gone.owner}});
+    note(Note::Level::info, "overlay_expired", fields_of(gone));
     services_dirty_ = is_loud_ = true;
   }
   if (services_dirty_ || (services_wake_ && *services_wake_ <= now.mono)) judge_services(now);
@@ -92,9 +98,7 @@ void Engine::Impl::notice_lateness(Now now) {
   if (only_reports_ || !promised_) return;
   const Duration late = now.mono - *promised_;
   if (late <= hiccup) return;
-  for (Slot& slot : slots_) {
-    if (Flight* f = slot.cycle ? slot.cycle->flight() : nullptr) f->lost += std::min(late, now.mono - f->started);
-  }
+  loop_late_ += late;
   if (late > stall) {
     resume_after_stall(now, late);
   } else {
@@ -180,6 +184,9 @@ void Engine::Impl::run_due(Now now, std::uint32_t check) {
 
 void Engine::Impl::launch(std::uint32_t check, const Flight& flight) {
   flights_.emplace(flight.id.value, check);
+  Flight& f = *slots_[check].cycle->flight();
+  f.loop_late_then = loop_late_;
+  f.throttled_then = throttled_;
   effects_.emplace_back(StartProbe{flight.id, CheckId(check), flight.attempt, flight.deadline});
   is_quiet_ = true;
 }
@@ -199,12 +206,24 @@ Flight* Engine::Impl::flight_of(ProbeId id, std::uint32_t* check) {
   return slots_[it->second].cycle->flight();
 }
 
+// What we ourselves were like since this probe began.
+Evidence Engine::Impl::evidence_of(const Flight& f, Instant now) const {
+  Evidence e;
+  e.queue_delay = f.queue_delay;
+  e.worker_lag = f.worker_lag;
+  e.loop_lag = loop_late_ - f.loop_late_then;
+  e.throttled = std::clamp<Duration>(throttled_ - f.throttled_then, Duration::zero(), now - f.started);
+  e.cpu_pressure = pressure_;
+  return e;
+}
+
 // The verdict at the deadline, on time, whatever became of the probe.
 void Engine::Impl::pass_deadline(Now now, std::uint32_t check) {
   const Flight f = *slots_[check].cycle->flight();
   const Duration allowed = f.deadline - f.started;
-  ProbeResult r =
-      evidence::deadline_result(allowed, now.mono - f.deadline, f.lost, f.is_queued, f.queue_delay, pressure_);
+  Evidence evidence = evidence_of(f, now.mono);
+  evidence.timer_overshoot = now.mono - f.deadline;
+  ProbeResult r = evidence::deadline_result(allowed, f.is_queued, evidence);
   drop_flight(check, true);
   auto judged = evidence::judge(plan_->checks[check], std::move(r), allowed);
   const bool is_ours = judged.discounted || f.is_queued;
@@ -228,7 +247,6 @@ void Engine::Impl::take(Now now, const ProbeDone& in) {
   }
   const Duration allowed = f->deadline - f->started;
   ProbeResult r = in.result;
-  if (r.evidence.cpu_pressure <= 0) r.evidence.cpu_pressure = pressure_;
   const Instant found_at = f->started + std::max(r.evidence.queue_delay, f->queue_delay) + r.duration;
   // Found in time but handed over a moment late counts; found or handed over too late does not: at the deadline the
   // verdict is the core's.
@@ -239,8 +257,12 @@ void Engine::Impl::take(Now now, const ProbeDone& in) {
     is_quiet_ = true;
     return;
   }
-  r.evidence.queue_delay = std::max(r.evidence.queue_delay, f->queue_delay);
-  r.evidence.timer_overshoot = std::max(r.evidence.timer_overshoot, f->lost);
+  const Evidence seen = evidence_of(*f, now.mono);
+  r.evidence.queue_delay = std::max(r.evidence.queue_delay, seen.queue_delay);
+  r.evidence.worker_lag = std::max(r.evidence.worker_lag, seen.worker_lag);
+  r.evidence.loop_lag = seen.loop_lag;
+  r.evidence.throttled = seen.throttled;
+  r.evidence.cpu_pressure = seen.cpu_pressure;
   const Instant started = f->started;
   drop_flight(check, false);
   answered_.insert(in.id.value);
@@ -360,7 +382,12 @@ void Engine::Impl::take(Now now, const ProbeTaken& in) {
 
 void Engine::Impl::take(Now, const ProbeDelayed& in) {
   std::uint32_t check = 0;
-  if (Flight* f = flight_of(in.id, &check)) f->lost += std::max(in.lost, Duration::zero());
+  if (Flight* f = flight_of(in.id, &check)) f->worker_lag += std::max(in.lost, Duration::zero());
+}
+
+void Engine::Impl::take(Now, const Pressure& in) {
+  pressure_ = in.cpu;
+  throttled_ = std::max(throttled_, in.throttled);
 }
 
 void Engine::Impl::take(Now now, const RunNow& in) {
@@ -380,22 +407,19 @@ void Engine::Impl::take(Now now, const Report& in) {
 }
 
 void Engine::Impl::take(Now now, const SetOverlay& in) {
-  if (in.overlay.kind == OverlayKind::none) return take(now, ClearOverlay{in.overlay.service});
+  if (in.overlay.kind == OverlayKind::none) return take(now, ClearOverlay{in.overlay.service, in.overlay.source});
   overlays_.set(now, in.overlay);
-  note(Note::Level::info, "overlay_set",
-       {{"kind", std::string(name(in.overlay.kind))},
-        {"service", in.overlay.service},
-        {"owner", in.overlay.owner},
-        {"reason", in.overlay.reason},
-        {"until", in.overlay.until ? format_wall(*in.overlay.until) : "forever"}});
+  auto fields = fields_of(in.overlay);
+  fields.emplace_back("reason", in.overlay.reason);
+  fields.emplace_back("until", in.overlay.until ? format_wall(*in.overlay.until) : "forever");
+  note(Note::Level::info, "overlay_set", std::move(fields));
   services_dirty_ = is_loud_ = true;
 }
 
 void Engine::Impl::take(Now, const ClearOverlay& in) {
-  const auto gone = overlays_.clear(in.service);
+  const auto gone = overlays_.clear(in.service, in.source);
   if (!gone) return;
-  note(Note::Level::info, "overlay_cleared",
-       {{"kind", std::string(name(gone->kind))}, {"service", gone->service}, {"owner", gone->owner}});
+  note(Note::Level::info, "overlay_cleared", fields_of(*gone));
   services_dirty_ = is_loud_ = true;
 }
 

@@ -60,7 +60,8 @@ struct ProbeTaken {
   ProbeId id;
 };
 
-// The worker that runs this probe stood still or was late by this much: that time was lost by us, not by the target.
+// The worker that runs this probe stood still or was kept from running for this long: that time was lost by us, not by
+// the target.
 struct ProbeDelayed {
   ProbeId id;
   Duration lost{};
@@ -71,16 +72,20 @@ struct Slept {
   Duration how_long{};
 };
 
-// The host's CPU pressure, percent (PSI "some avg10"), whenever it is read.
+// How hard CPUs are fought for, whenever it is read: the host's pressure in percent (PSI "some avg10"), and for how
+// long our own control group was held back by its CPU quota, all told.
 struct Pressure {
   double cpu = 0;
+  Duration throttled{};
+  bool operator==(const Pressure&) const = default;
 };
 
 struct SetOverlay {
   Overlay overlay;
 };
 struct ClearOverlay {
-  std::string service;  // empty = the node's
+  std::string service;      // empty = the node's
+  std::string source = {};  // as Overlay::source: each ends its own
 };
 
 // SIGTERM came: show drain from now on.

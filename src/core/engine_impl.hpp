@@ -47,7 +47,7 @@ struct Engine::Impl {
   void take(Now now, const ProbeTaken& in);
   void take(Now now, const ProbeDelayed& in);
   void take(Now now, const Slept& in);
-  void take(Now now, const Pressure& in) { (void)now, pressure_ = in.cpu; }
+  void take(Now now, const Pressure& in);
 
   // -- probes, engine.cpp
   void list_dependents();
@@ -67,6 +67,7 @@ struct Engine::Impl {
   void tell_flapping(std::uint32_t check, bool before);
   void reckon_wake(Instant now, std::uint32_t check);
   Flight* flight_of(ProbeId id, std::uint32_t* check);
+  Evidence evidence_of(const Flight& flight, Instant now) const;
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
 
   // -- what it adds up to, engine_services.cpp
@@ -94,7 +95,9 @@ struct Engine::Impl {
   std::optional<Instant> services_wake_;
   Overlays overlays_;
   bool is_stopping_ = false;
-  double pressure_ = 0;
+  double pressure_ = 0;   // percent
+  Duration throttled_{};  // all told, as last read
+  Duration loop_late_{};  // all told, moments left out
 
   std::uint64_t next_probe_ = 1;
   std::unordered_map<std::uint64_t, std::uint32_t> flights_;  // probe -> check

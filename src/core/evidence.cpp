@@ -20,7 +20,9 @@ Duration tolerance(Duration timeout, double cpu_pressure) {
   return cpu_pressure >= high_pressure ? base / 2 : base;
 }
 
-Duration lost(const Evidence& e) { return e.queue_delay + e.worker_lag + e.timer_overshoot; }
+Duration lost(const Evidence& e) {
+  return e.queue_delay + std::max(e.worker_lag + std::max(e.timer_overshoot, e.loop_lag), e.throttled);
+}
 
 Judged judge(const CheckPlan& plan, ProbeResult r, Duration allowed) {
   const Duration mine = lost(r.evidence);
@@ -41,14 +43,12 @@ Judged judge(const CheckPlan& plan, ProbeResult r, Duration allowed) {
   return {std::move(r), false};
 }
 
-ProbeResult deadline_result(Duration allowed, Duration late_by, Duration lost_in_flight, bool was_queued,
-                            Duration queue_delay, double cpu_pressure) {
+ProbeResult deadline_result(Duration allowed, bool was_queued, const Evidence& evidence) {
   ProbeResult r;
   r.duration = allowed;
-  r.evidence.queue_delay = was_queued ? allowed : queue_delay;
-  r.evidence.timer_overshoot = std::max(late_by, lost_in_flight);
-  r.evidence.cpu_pressure = cpu_pressure;
+  r.evidence = evidence;
   if (was_queued) {
+    r.evidence.queue_delay = allowed;
     r.verdict = Verdict::unknown;
     r.cause = Cause::agent;
     r.text = "no worker was free for " + friendly_duration(allowed);

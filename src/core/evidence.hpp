@@ -13,7 +13,8 @@ namespace vital::evidence {
 // least 100 ms where the timeout allows. CPU pressure alone proves nothing about us, it halves the tolerance.
 Duration tolerance(Duration timeout, double cpu_pressure);
 
-// The time of the probe that was lost by us and not by the target.
+// The time of the probe that was lost by us and not by the target. Delays that overlap count once: a late loop notices
+// a deadline late, and who is throttled is late everywhere.
 Duration lost(const Evidence& evidence);
 
 // The rules above plus warn_after, applied to one finished attempt. True in `discounted` if a timeout was taken back.
@@ -24,7 +25,6 @@ struct Judged {
 Judged judge(const CheckPlan& plan, ProbeResult result, Duration allowed);
 
 // The result the core makes itself when a deadline passes without one. `was_queued`: no worker ever took the probe.
-ProbeResult deadline_result(Duration allowed, Duration late_by, Duration lost_in_flight, bool was_queued,
-                            Duration queue_delay, double cpu_pressure);
+ProbeResult deadline_result(Duration allowed, bool was_queued, const Evidence& evidence);
 
 }  // namespace vital::evidence

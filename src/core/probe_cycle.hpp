@@ -23,9 +23,11 @@ struct Flight {
   std::uint32_t attempt = 0;
   Instant started{};
   Instant deadline{};
-  Duration lost{};         // while it flew, our loop was this much late
-  Duration queue_delay{};  // known once a worker took it
-  bool is_queued = false;  // no worker has taken it yet
+  Duration worker_lag{};      // what its worker lost meanwhile, as far as we were told
+  Duration loop_late_then{};  // how late the loop had been by its start, all told
+  Duration throttled_then{};  // and for how long our control group had been throttled
+  Duration queue_delay{};     // known once a worker took it
+  bool is_queued = false;     // no worker has taken it yet
 };
 
 class ProbeCycle {

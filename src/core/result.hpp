@@ -23,9 +23,11 @@ struct Measure {
 // What the agent itself was like while the probe ran: a timeout that coincides with our own trouble proves nothing.
 struct Evidence {
   Duration queue_delay{};      // from the planned start until a worker took it
-  Duration worker_lag{};       // how late the worker's loop turned, worst during the probe
+  Duration worker_lag{};       // how late the worker turned, or how long it was kept from running, during the probe
   Duration timer_overshoot{};  // how late the deadline was noticed
-  double cpu_pressure = 0;     // PSI "some avg10" in percent, 0..100
+  double cpu_pressure = 0;     // PSI "some avg10" of the host in percent, 0..100
+  Duration loop_lag{};         // how late the agent's own loop turned during the probe
+  Duration throttled{};        // how long our control group's CPU quota held us back during the probe
 };
 
 struct ProbeResult {

@@ -36,6 +36,9 @@ struct Overlay {
   std::string owner;
   WallTime since{};
   std::optional<WallTime> until;  // empty = forever
+  std::string source;             // the spool file it comes from; empty = an operator's request
+
+  bool operator==(const Overlay&) const = default;
 };
 
 // How far a check is toward another state: 2 of 3 bad results seen.

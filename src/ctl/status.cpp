@@ -127,9 +127,13 @@ std::string print_notes(const Json& status, const cmd::Paint& paint) {
     const std::string service = string_at(o, "service");
     const std::string until = string_at(o, "until");
     const std::string reason = string_at(o, "reason");
+    const std::string file = string_at(o, "file");
     out += fmt::format("{} on {} by {} {}{}\n", paint.yellow(string_at(o, "kind")),
                        service.empty() ? "the node" : service, string_at(o, "owner"),
-                       until.empty() ? "until resumed" : "until " + until, reason.empty() ? "" : ": " + reason);
+                       !until.empty() ? "until " + until
+                       : file.empty() ? "until resumed"
+                                      : "while " + file + " is there",
+                       reason.empty() ? "" : ": " + reason);
   }
   if (status.value("is_stopping", false)) out += paint.yellow("vitald is stopping") + "\n";
   if (status.value("is_stalled", false)) out += paint.red("vitald's loop has stalled: nothing here is current") + "\n";

@@ -232,7 +232,10 @@ void Pool::Impl::look(Probe& probe) {
       reclaim(*still, *trouble);
       return handlers_.done(told, std::move(result));
     }
-    return look_later(*still, still->deadline + options_.grace);
+    const Duration lost = lost_by_worker(*still);
+    look_later(*still, still->deadline + options_.grace);
+    if (lost > Duration::zero() && handlers_.delayed) handlers_.delayed(ProbeId(id), lost);
+    return;
   }
   // Nobody gave it up at its deadline. That should not happen, but must not keep a worker for ever.
   ProbeResult result;
@@ -256,6 +259,12 @@ std::string Pool::Impl::why_queued(const Probe& probe) const {
   return fmt::format("no worker free: all {} are busy", options_.max_blocking);
 }
 
+// The time of this probe in which its worker could not run, as far as that is known without its answer.
+Duration Pool::Impl::lost_by_worker(const Probe& probe) const {
+  if (probe.worker->lane() == Lane::blocking) return probe.worker->starved() - probe.starved_before;
+  return probe.worker->culprit() == probe.spec ? Duration::zero() : probe.worker->silence();
+}
+
 // Why a probe that is about to miss its deadline had no fair chance; nothing if it had.
 std::optional<std::string> Pool::Impl::our_trouble(const Probe& probe) const {
   const WorkerProcess& worker = *probe.worker;
@@ -270,7 +279,7 @@ std::optional<std::string> Pool::Impl::our_trouble(const Probe& probe) const {
                        friendly_duration(total - waited), friendly_duration(waited));
   }
   if (worker.lane() == Lane::blocking) {
-    if (const Duration starved = worker.starved() - probe.starved_before; starved > total / 4) {
+    if (const Duration starved = lost_by_worker(probe); starved > total / 4) {
       return fmt::format("no answer, but its worker was kept from running for {}: this machine is overloaded",
                          friendly_duration(starved));
     }

@@ -47,6 +47,9 @@ class Pool {
     // A probe has to wait for a worker; a worker took a probe that had to wait. Both may be empty.
     std::function<void(ProbeId)> queued;
     std::function<void(ProbeId)> taken;
+    // Shortly before the deadline of a probe that has not answered: for so long its worker was kept from running, or
+    // held up. May be empty.
+    std::function<void(ProbeId, Duration lost)> delayed;
   };
   Pool(Loop& loop, PoolOptions options, Handlers handlers);
   ~Pool();  // kills and forgets every worker

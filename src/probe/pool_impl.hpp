@@ -84,6 +84,7 @@ struct Pool::Impl final : WorkerOwner {
   void look_at_probes();
   void look(Probe& probe);
   std::string why_queued(const Probe& probe) const;
+  Duration lost_by_worker(const Probe& probe) const;
   std::optional<std::string> our_trouble(const Probe& probe) const;
   WorkerProcess* launch(Lane lane, std::string* why);
   void kill(WorkerProcess& worker, std::string why);

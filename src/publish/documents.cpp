@@ -8,6 +8,7 @@
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
+#include "core/evidence.hpp"
 #include "publish/json_text.hpp"
 
 namespace vital {
@@ -72,6 +73,21 @@ void write_result(JsonText& out, const CheckView& check, Instant now) {
   out.end_object();
 }
 
+// What the agent itself was like during the last probe.
+void write_evidence(JsonText& out, const CheckView& check) {
+  if (!check.last) return out.field("evidence", nullptr);
+  const Evidence& e = check.last->evidence;
+  out.begin_object("evidence");
+  out.field("queue_delay_ms", ms(e.queue_delay));
+  out.field("worker_lag_ms", ms(e.worker_lag));
+  out.field("timer_overshoot_ms", ms(e.timer_overshoot));
+  out.field("loop_lag_ms", ms(e.loop_lag));
+  out.field("throttled_ms", ms(e.throttled));
+  out.field("lost_ms", ms(evidence::lost(e)));
+  out.field("cpu_pressure_percent", e.cpu_pressure);
+  out.end_object();
+}
+
 void write_check(JsonText& out, const View& view, CheckId id, Now now) {
   const Plan& all = *view.snapshot->plan;
   const CheckPlan& plan = all.at(id);
@@ -110,6 +126,8 @@ void write_check(JsonText& out, const View& view, CheckId id, Now now) {
   out.field("timeout_ms", milliseconds(plan.timeout));
   out.field("description", plan.description);
   write_map(out, "labels", plan.labels);
+  out.field("is_unproven", check.is_unproven);
+  write_evidence(out, check);
   out.end_object();
 }
 
@@ -126,6 +144,9 @@ void write_service_fields(JsonText& out, const View& view, const ServiceView& se
   out.field("weight", is_failing ? 0 : service.weight);
   out.field("evidence_age_ms", ms_since(service.oldest_evidence, now.mono));
   out.field("is_withheld", service.is_withheld);
+  out.field("is_held_down", service.is_held_down);
+  out.field("withheld", service.withheld);
+  out.field("score", service.score);
 }
 
 // {"all": [{"check": "app"}, {"quorum": 1, "of": [{"check": "a"}, {"service": "b"}]}]}: as the configuration writes it,
@@ -193,6 +214,7 @@ void write_overlay(JsonText& out, const Overlay& o) {
   out.field("owner", o.owner);
   out.field("since", time_or_null(o.since));
   out.field("until", o.until ? std::optional(format_wall(*o.until)) : std::nullopt);
+  out.field("file", o.source.empty() ? std::nullopt : std::optional(o.source));
   out.end_object();
 }
 

@@ -125,6 +125,8 @@ void write_services(Writer& out, const Snapshot& snapshot, const std::vector<Ser
   }
   out.family("vitald_service_weight", "gauge", "The weight told to balancers, 0 to 100.");
   for (const ServiceId id : ids) out.sample({{"service", plan.at(id).name}}, snapshot.at(id).weight);
+  out.family("vitald_service_score", "gauge", "How much of the service's rule passes, 0 to 100; a warn counts half.");
+  for (const ServiceId id : ids) out.sample({{"service", plan.at(id).name}}, snapshot.at(id).score);
 }
 
 void write_tally(Writer& out, const std::map<std::string, Tally::Row, std::less<>>& tally) {
@@ -160,6 +162,8 @@ void write_core(Writer& out, const CoreCounters& c) {
   out.sample({{"why", "unknown_probe"}}, static_cast<double>(c.unknown_ids));
   out.count("vitald_timeouts_discounted_total", "Timeouts not believed, since the agent itself was late.",
             c.discounted_timeouts);
+  out.count("vitald_agent_stalls_total", "Times the agent itself stood still: stopped, suspended or starved.",
+            c.stalls);
   out.count("vitald_cycles_skipped_total", "Planned probes that did not start in time.", c.skipped_cycles);
   out.count("vitald_ejections_withheld_total", "Fails not told, since the ejection budget was spent.",
             c.withheld_ejections);

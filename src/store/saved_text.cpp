@@ -29,7 +29,8 @@ json print_overlay(const Overlay& o) {
           {"reason", o.reason},
           {"owner", o.owner},
           {"since", format_wall(o.since)},
-          {"until", o.until ? json(format_wall(*o.until)) : json(nullptr)}};
+          {"until", o.until ? json(format_wall(*o.until)) : json(nullptr)},
+          {"source", o.source}};
 }
 
 json print_check(const SavedCheck& c) {
@@ -163,6 +164,7 @@ Overlay read_overlay(const json& from) {
   std::string until;
   read(from, "until", until);
   o.until = parse_wall(until);
+  read(from, "source", o.source);
   return o;
 }
 

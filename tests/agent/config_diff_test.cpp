@@ -107,6 +107,39 @@ TEST_CASE("the CPU pressure is read from the kernel's text and nothing else") {
   CHECK_FALSE(parse_cpu_pressure("some avg10=900.0"));
 }
 
+TEST_CASE("how long a quota held us back is read from both kinds of cpu.stat") {
+  CHECK(parse_throttled("usage_usec 5\nnr_throttled 2\nthrottled_usec 1500\n") == 1500us);
+  CHECK(parse_throttled("nr_periods 1\nnr_throttled 1\nthrottled_time 2500000\n") == 2500us);
+  CHECK_FALSE(parse_throttled("usage_usec 5\n"));
+  CHECK_FALSE(parse_throttled("throttled_usec x\n"));
+  CHECK_FALSE(parse_throttled("throttled_usec -1\n"));
+  CHECK_FALSE(parse_throttled(""));
+}
+
+TEST_CASE("our control group and those above it are found in v1, v2 and a container") {
+  using Places = std::vector<std::string>;
+  CHECK(cpu_stat_places("0::/system.slice/vitald.service\n",
+                        "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n") ==
+        Places{"/sys/fs/cgroup/system.slice/vitald.service", "/sys/fs/cgroup/system.slice", "/sys/fs/cgroup"});
+  CHECK(cpu_stat_places("4:cpu,cpuacct:/a\n1:name=systemd:/b\n0::/c\n",
+                        "1 2 0:3 / /cg/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+                        "1 2 0:3 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n"
+                        "1 2 0:3 / /cg/unified rw - cgroup2 cgroup2 rw\n") ==
+        Places{"/cg/cpu/a", "/cg/cpu", "/cg/unified/c", "/cg/unified"});
+  CHECK(cpu_stat_places("0::/docker/abc\n", "1 2 0:3 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n") ==
+        Places{"/sys/fs/cgroup"});
+  CHECK(cpu_stat_places("nonsense\n:\n", "also - nonsense\n - \n").empty());
+  CHECK(cpu_stat_places("", "").empty());
+}
+
+TEST_CASE("the host's pressure is read and never goes backwards") {
+  HostWatch host;
+  const Instant now(1000s);
+  const Pressure first = host.pressure(now), later = host.pressure(now + 10s);
+  CHECK(first.cpu >= 0);
+  CHECK(later.throttled >= first.throttled);
+}
+
 TEST_CASE("a host that is awake has not slept") {
   HostWatch host;
   CHECK(host.slept() == 0s);

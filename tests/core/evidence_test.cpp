@@ -43,6 +43,9 @@ TEST_CASE("a timeout is believed only as far as we were on time") {
       {"a little of each is too much", {100ms, 100ms, 100ms, 0}, Verdict::unknown},
       {"a busy host alone proves nothing about us", {0ms, 0ms, 0ms, 99}, Verdict::fail},
       {"but makes small delays count", {150ms, 0ms, 0ms, 99}, Verdict::unknown},
+      {"our loop was late", {0ms, 0ms, 0ms, 0, 300ms}, Verdict::unknown},
+      {"our control group was throttled", {0ms, 0ms, 0ms, 0, 0ms, 300ms}, Verdict::unknown},
+      {"what overlaps counts once", {0ms, 0ms, 200ms, 0, 200ms, 200ms}, Verdict::fail},
   };
   for (const Row& row : rows) {
     INFO(row.what);
@@ -88,6 +91,49 @@ TEST_CASE("a deadline that the loop itself noticed too late is unknown/agent and
   CHECK(stage.check("db").last->cause == Cause::agent);
   CHECK(stage.snapshot().counters.discounted_timeouts == 1);
   CHECK(stage.noted("timeout_discounted").size() == 1);
+  CHECK(stage.check("db").state == State::pass);
+}
+
+TEST_CASE("a timeout while our control group was throttled is unknown/agent, one before or after it is not") {
+  Stage stage(all_of({a_check("db")}));
+  stage.run(10s);
+  stage.input(Pressure{0, 700ms});  // long before
+  stage.target("db").hang();
+  while (stage.flights.empty()) stage.run(10ms);
+  const auto wait_out = [&] { stage.run(stage.flying()[0].deadline - stage.now().mono); };
+  SECTION("not during it") {
+    wait_out();
+    CHECK(stage.check("db").last->verdict == Verdict::fail);
+    CHECK(stage.check("db").last->evidence.throttled == 0ms);
+  }
+  SECTION("during it") {
+    stage.run(1s);
+    stage.input(Pressure{0, 1100ms});
+    wait_out();
+    CHECK(stage.check("db").last->verdict == Verdict::unknown);
+    CHECK(stage.check("db").last->evidence.throttled == 400ms);
+  }
+  SECTION("never more than the probe took") {
+    stage.input(Pressure{0, 10min});
+    wait_out();
+    CHECK(stage.check("db").last->evidence.throttled == 2s);
+  }
+}
+
+TEST_CASE("what we ourselves were like is kept with every result") {
+  Stage stage(all_of({a_check("db")}));
+  stage.input(Pressure{42, 0ms});
+  stage.target("db").well(500ms);
+  stage.run(10s);
+  while (stage.flights.empty()) stage.run(10ms);
+  stage.input(ProbeDelayed{stage.flying()[0].id, 30ms});
+  stage.run(400ms);
+  stage.stall(1s);
+  stage.run(1ms);
+  const Evidence& e = stage.check("db").last->evidence;
+  CHECK(e.cpu_pressure == 42);
+  CHECK(e.worker_lag == 30ms);
+  CHECK(e.loop_lag >= 200ms);
   CHECK(stage.check("db").state == State::pass);
 }
 

@@ -2,84 +2,20 @@
 #include "scenarios/scenario.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 #include <memory>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 
 #include "base/duration.hpp"
 #include "core/rules.hpp"
 #include "core/stage.hpp"
 #include "core/timing.hpp"
+#include "scenarios/words.hpp"
 
 namespace vital::test {
 
 namespace {
-
-struct Wrong : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// The words of one line, taken one after the other.
-class Words {
- public:
-  explicit Words(const std::string& line) {
-    std::istringstream in(line);
-    for (std::string w; in >> w;) words_.push_back(w);
-  }
-  bool empty() const { return at_ >= words_.size(); }
-  std::string peek() const { return empty() ? "" : words_[at_]; }
-  std::string next() {
-    if (empty()) throw Wrong("the line ends too early");
-    return words_[at_++];
-  }
-  bool eat(const std::string& word) {
-    if (peek() != word) return false;
-    ++at_;
-    return true;
-  }
-  void need(const std::string& word) {
-    if (!eat(word)) throw Wrong("expected '" + word + "' before '" + peek() + "'");
-  }
-  std::string rest() {
-    std::string out;
-    while (!empty()) out += (out.empty() ? "" : " ") + next();
-    return out;
-  }
-  Duration duration() {
-    const std::string w = next();
-    if (w == "0") return Duration::zero();
-    const auto d = parse_duration(w);
-    if (!d) throw Wrong("'" + w + "' is no duration");
-    return *d;
-  }
-  unsigned number() {
-    const std::string w = next();
-    if (w.empty() || !std::all_of(w.begin(), w.end(), [](unsigned char c) { return std::isdigit(c); })) {
-      throw Wrong("'" + w + "' is no number");
-    }
-    return static_cast<unsigned>(std::stoul(w));
-  }
-  std::pair<unsigned, unsigned> n_of_m() {
-    const unsigned n = number();
-    need("of");
-    return {n, number()};
-  }
-
- private:
-  std::vector<std::string> words_;
-  std::size_t at_ = 0;
-};
-
-template <typename E, std::size_t N>
-E named(const std::array<std::string_view, N>& names, const std::string& word) {
-  for (std::size_t i = 0; i < N; ++i) {
-    if (names[i] == word) return static_cast<E>(i);
-  }
-  throw Wrong("'" + word + "' is not a word for this");
-}
 
 class Player {
  public:
@@ -346,7 +282,7 @@ class Player {
     if (first == "drain" || first == "maintenance") {
       return overlay(first == "drain" ? OverlayKind::drain : OverlayKind::maintenance, w);
     }
-    if (first == "resume") return stage_->input(ClearOverlay{w.eat("node") ? "" : w.next()});
+    if (first == "resume" || first == "removed") return clear(w);
     if (first == "run") return stage_->input(RunNow{check_named(w.next())});
     if (first == "report") return report(w);
     if (first == "reload") return reload(w);
@@ -380,10 +316,12 @@ class Player {
     } else if (what == "restarts") {
       w.need("after");
       stage_->restart(w.duration());
+    } else if (what == "throttled") {
+      stage_->input(Pressure{0, throttled_ += w.duration()});
     } else if (what == "ends") {
       stage_->input(Stop{});
     } else {
-      throw Wrong("an agent stops, restarts or ends, not '" + what + "'");
+      throw Wrong("an agent stops, restarts, ends or is throttled, not '" + what + "'");
     }
   }
 
@@ -394,8 +332,14 @@ class Player {
     if (w.eat("for"))
       o.until = stage_->now().wall + std::chrono::duration_cast<std::chrono::milliseconds>(w.duration());
     if (w.eat("by")) o.owner = w.next();
+    if (w.eat("file")) o.source = w.next();
     if (w.eat("because")) o.reason = w.rest();
     stage_->input(SetOverlay{o});
+  }
+
+  void clear(Words& w) {
+    const std::string service = w.eat("node") ? "" : w.next();
+    stage_->input(ClearOverlay{service, w.eat("file") ? w.next() : ""});
   }
 
   void report(Words& w) {
@@ -601,6 +545,7 @@ class Player {
 
   Plan plan_;
   std::unique_ptr<Stage> stage_;
+  Duration throttled_{};
   Instant begun_{};
   std::vector<Repeat> repeats_;
   std::vector<std::string> problems_;
