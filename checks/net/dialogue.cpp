@@ -447,7 +447,7 @@ void need_services(const check::Host& host) {
   throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
 }
 
-Peer read_peer(const check::Options& options) {
+Peer read_peer(const check::Options& options, bool demands_tls) {
   using check::Invalid;
   Peer peer;
   peer.target.host = options.text("host");
@@ -461,6 +461,7 @@ Peer read_peer(const check::Options& options) {
   const std::string family = options.text_or("family", "any");
   peer.family = family == "4" ? 4 : family == "6" ? 6 : 0;
   peer.tls = read_tls(options);
+  if (demands_tls && !peer.tls.is_on()) peer.tls.mode = TlsSettings::Mode::verify;
   if (!peer.tls.is_on() && (!peer.tls.ca.empty() || !peer.tls.certificate.empty() || !peer.tls.server_name.empty() ||
                             peer.tls.warn_days > 0)) {
     throw Invalid("tls.mode", "is off while other tls options are set; write verify");

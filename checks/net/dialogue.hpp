@@ -181,7 +181,8 @@ class Dialogue : public check::AsyncProbe {
 void need_services(const check::Host& host);
 
 // The options every check that talks over a connection has, and how they are read. `host` and `port` have defaults in
-// the module's table. Throws check::Invalid.
-Peer read_peer(const check::Options& options);
+// the module's table. Where another option demands TLS, `tls.mode: off` means that nobody said how: verify. Throws
+// check::Invalid.
+Peer read_peer(const check::Options& options, bool demands_tls = false);
 
 }  // namespace vital::net

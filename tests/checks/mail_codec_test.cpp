@@ -2,8 +2,11 @@
 #include <catch2/catch.hpp>
 
 #include "mail/codec.hpp"
+#include "mail/verdict.hpp"
 
 using namespace vital::mail;
+using vital::check::Cause;
+using vital::check::Verdict;
 using Status = vital::net::Framing::Status;
 
 TEST_CASE("an SMTP reply ends with the line that has no hyphen") {
@@ -78,4 +81,53 @@ TEST_CASE("words as mail servers take them") {
   CHECK(base64(std::string("\0u\0p\xff", 5)) == "AHUAcP8=");
   CHECK(imap_quoted("a\"b\\c") == "\"a\\\"b\\\\c\"");
   CHECK_FALSE(imap_quoted("a\nb"));
+}
+
+TEST_CASE("what a refusal by SMTP proves depends on where it comes") {
+  struct Case {
+    const char* reply;
+    At at;
+    Verdict verdict;
+    Cause cause;
+  };
+  const Case table[] = {
+      {"421 4.3.2 shutting down\r\n", At::recipient, Verdict::warn, Cause::protocol},
+      {"450 later\r\n", At::greeting, Verdict::warn, Cause::protocol},
+      {"554 go away\r\n", At::greeting, Verdict::fail, Cause::protocol},
+      {"535 5.7.8 no\r\n", At::login, Verdict::unknown, Cause::auth},
+      {"454 4.7.0 Temporary authentication failure\r\n", At::login, Verdict::fail, Cause::content},
+      {"530 5.7.0 STARTTLS first\r\n", At::sender, Verdict::unknown, Cause::auth},
+      {"452 4.3.1 Insufficient system storage\r\n", At::sender, Verdict::fail, Cause::content},
+      {"451 4.3.0 Temporary lookup failure\r\n", At::recipient, Verdict::fail, Cause::content},
+      {"550 5.1.1 no such user\r\n", At::recipient, Verdict::fail, Cause::content},
+      {"500 what?\r\n", At::reset, Verdict::fail, Cause::protocol},
+  };
+  for (const Case& c : table) {
+    CAPTURE(c.reply);
+    const auto result = smtp_refusal(*parse_smtp(c.reply), c.at, "X");
+    CHECK(result.verdict == c.verdict);
+    CHECK(result.cause == c.cause);
+  }
+}
+
+TEST_CASE("what a refusal by IMAP or POP3 proves") {
+  const auto imap = [](const char* line, const char* doing) {
+    const auto result = imap_refusal(parse_imap(line), doing);
+    return std::pair(result.verdict, result.cause);
+  };
+  const auto pop = [](const char* line, const char* doing) {
+    const auto result = pop_refusal(*parse_pop(line), doing);
+    return std::pair(result.verdict, result.cause);
+  };
+  CHECK(imap("v1 NO [AUTHENTICATIONFAILED] no", "LOGIN") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(imap("v1 BAD plaintext is forbidden", "LOGIN") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(imap("v1 NO [UNAVAILABLE] later", "LOGIN") == std::pair(Verdict::fail, Cause::content));
+  CHECK(imap("* BYE too many", "LOGIN") == std::pair(Verdict::warn, Cause::protocol));
+  CHECK(imap("v2 NO [NONEXISTENT] gone", "EXAMINE x") == std::pair(Verdict::fail, Cause::content));
+  CHECK(imap("v2 BAD what", "EXAMINE x") == std::pair(Verdict::fail, Cause::protocol));
+  CHECK(pop("-ERR [AUTH] no", "PASS") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(pop("-ERR no", "PASS") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(pop("-ERR [SYS/TEMP] later", "PASS") == std::pair(Verdict::fail, Cause::content));
+  CHECK(pop("-ERR [IN-USE] locked", "PASS") == std::pair(Verdict::warn, Cause::content));
+  CHECK(pop("-ERR busy", "the greeting") == std::pair(Verdict::warn, Cause::protocol));
 }

@@ -249,3 +249,167 @@ zone:
                               timeout=10, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+
+# ---- mail ----------------------------------------------------------------------------------------------------------------
+
+class Dovecot(Server):
+    """Dovecot: IMAP on `port` and imaps_port, POP3 on pop3_port and pop3s_port, for app_user with one message. Its logins
+    are answered by a passwd-file, which may be taken away."""
+
+    name = "dovecot"
+    app_user, app_password = "app", "s3cret-mail"
+
+    def __init__(self):
+        super().__init__()
+        self.pop3_port, self.imaps_port, self.pop3s_port, self.sasl_port = (free_port() for _ in range(4))
+
+    @property
+    def users(self):
+        return self.directory / "auth" / "users"
+
+    def lock_users(self, is_locked):
+        """Nobody can look them up any more: not wrong passwords, but none that could be checked."""
+        self.users.parent.chmod(0o000 if is_locked else 0o755)
+
+    def prepare(self):
+        tls = Certificates.shared()
+        self.directory.chmod(0o755)
+        mail = self.directory / "mail" / self.app_user
+        for folder in ("cur", "new", "tmp"):
+            (mail / folder).mkdir(parents=True)
+        (mail / "new" / "1.x.y").write_text("From: a@example.jp\nSubject: hello\n\nhello\n")
+        give(self.directory / "mail", "nobody")
+        self.set_users()
+        (self.directory / "dovecot.conf").write_text(f"""
+base_dir = {self.directory}/run
+state_dir = {self.directory}/state
+log_path = {self.log_path}
+info_log_path = {self.log_path}
+protocols = imap pop3
+listen = {self.host}
+ssl = yes
+ssl_cert = <{tls.certificate}
+ssl_key = <{tls.key_for(None)}
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+first_valid_uid = 1
+mail_location = maildir:{self.directory}/mail/%u
+disable_plaintext_auth = no
+auth_mechanisms = plain
+auth_failure_delay = 0
+mail_max_userip_connections = 50
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {self.users}
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={self.directory}/mail/%u
+}}
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+service auth {{
+  inet_listener {{
+    address = {self.host}
+    port = {self.sasl_port}
+  }}
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {self.port}
+  }}
+  inet_listener imaps {{
+    port = {self.imaps_port}
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {self.pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = {self.pop3s_port}
+  }}
+}}
+""")
+
+    def set_users(self):
+        self.users.parent.mkdir()
+        self.users.write_text(f"{self.app_user}:{self.app_password}\n")
+        self.users.chmod(0o644)
+
+    def command(self):
+        return [program("dovecot"), "-F", "-c", self.directory / "dovecot.conf"]
+
+    def is_ready(self):
+        return listens(self.port) and listens(self.pop3_port)
+
+
+class Postfix(Server):
+    """Postfix: smtpd on `port` with STARTTLS (and AUTH through Dovecot, if one is given), for postmaster@example.jp. The same
+    on mapless_port without its map of recipients, and on full_port with no room in its queue. Needs root, as Postfix does."""
+
+    name = "postfix"
+
+    def __init__(self, dovecot=None, settings=None):
+        super().__init__()
+        self.mapless_port, self.full_port = free_port(), free_port()
+        tls = Certificates.shared()
+        self.map = self.directory / "recipients"
+        self.settings = {
+            "queue_directory": self.directory / "queue", "data_directory": self.directory / "data",
+            "command_directory": "/usr/sbin", "daemon_directory": "/usr/lib/postfix/sbin", "mail_owner": "postfix",
+            "setgid_group": "postdrop", "myhostname": "mx.example.jp", "mydestination": "", "mynetworks": "", "inet_interfaces": self.host,
+            "inet_protocols": "ipv4", "virtual_mailbox_domains": "example.jp", "virtual_mailbox_maps": f"texthash:{self.map}",
+            "virtual_mailbox_base": self.directory, "smtpd_tls_cert_file": tls.certificate, "smtpd_tls_key_file": tls.key,
+            "smtpd_tls_security_level": "may", "maillog_file": self.log_path, "maillog_file_prefixes": f"/dev/shm, /tmp, {self.directory}",
+            "smtpd_relay_restrictions": "permit_sasl_authenticated, reject_unauth_destination",
+            "smtpd_recipient_restrictions": f"check_recipient_access texthash:{self.directory}/access",
+            "compatibility_level": "3.6", "smtpd_error_sleep_time": "0", "disable_dns_lookups": "yes", "alias_maps": "",
+            "alias_database": "", "smtputf8_enable": "no", "smtpd_tls_loglevel": 1, "smtpd_tls_session_cache_database": "",
+            **(settings or {})}
+        if dovecot is not None:
+            self.settings.update({"smtpd_sasl_type": "dovecot", "smtpd_sasl_path": f"inet:{LOCALHOST}:{dovecot.sasl_port}",
+                                  "smtpd_sasl_auth_enable": "yes", "smtpd_tls_auth_only": "yes"})
+
+    def prepare(self):
+        self.directory.chmod(0o755)
+        for folder in ("queue", "data"):
+            (self.directory / folder).mkdir()
+        give(self.directory / "data", "postfix")
+        self.map.write_text("postmaster@example.jp x\n")
+        (self.directory / "access").write_text("later@example.jp 451 4.3.0 not now\n")
+        self.write_settings()
+        (self.directory / "master.cf").write_text(f"""
+{self.host}:{self.port} inet n - n - 20 smtpd
+{self.host}:{self.mapless_port} inet n - n - 20 smtpd -o virtual_mailbox_maps=texthash:{self.directory}/gone
+{self.host}:{self.full_port} inet n - n - 20 smtpd -o message_size_limit=0 -o queue_minfree=1000000000000
+tlsmgr unix - - n 1000 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+error unix - - n - - error
+virtual unix - n n - - virtual
+""")
+
+    def write_settings(self):
+        (self.directory / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in self.settings.items()))
+
+    def command(self):
+        return [program("postfix"), "-c", self.directory, "start-fg"]

@@ -10,6 +10,7 @@
 
 #include "dns/verdict.hpp"
 #include "mail/codec.hpp"
+#include "mail/verdict.hpp"
 #include "memcached/text.hpp"
 #include "net/framing.hpp"
 #include "redis/resp.hpp"
@@ -52,12 +53,14 @@ void mail(std::string_view bytes) {
   using namespace vital::mail;
   const std::string_view reply = framed(smtp_reply, bytes);
   if (!reply.empty()) {
-    claim(parse_smtp(reply).has_value());
+    const auto read = parse_smtp(reply);
+    claim(read.has_value());
+    for (const At at : {At::greeting, At::login, At::recipient}) claim(!smtp_refusal(*read, at, "X").text.empty());
     smtp_offers(reply, "AUTH");
   }
   const std::string_view one = framed(line, bytes);
-  parse_imap(one);
-  parse_pop(one);
+  imap_refusal(parse_imap(one), "LOGIN");
+  if (const auto pop = parse_pop(one)) pop_refusal(*pop, "PASS");
   claim(base64(bytes).size() == (bytes.size() + 2) / 3 * 4);
 }
 
