@@ -376,7 +376,7 @@ class Postfix(Server):
             "smtpd_relay_restrictions": "permit_sasl_authenticated, reject_unauth_destination",
             "smtpd_recipient_restrictions": f"check_recipient_access texthash:{self.directory}/access",
             "compatibility_level": "3.6", "smtpd_error_sleep_time": "0", "disable_dns_lookups": "yes", "alias_maps": "",
-            "alias_database": "", "smtputf8_enable": "no", "smtpd_tls_loglevel": 1, "smtpd_tls_session_cache_database": "",
+            "alias_database": "", "smtputf8_enable": "no", "in_flow_delay": "0", "smtpd_tls_loglevel": 1, "smtpd_tls_session_cache_database": "",
             **(settings or {})}
         if dovecot is not None:
             self.settings.update({"smtpd_sasl_type": "dovecot", "smtpd_sasl_path": f"inet:{LOCALHOST}:{dovecot.sasl_port}",
