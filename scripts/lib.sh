@@ -16,10 +16,10 @@ RUN_PACKAGES=(ca-certificates curl procps)
 # What the tests take beside that: compilers and linters, then the real servers.
 TEST_PACKAGES=(
   catch2 gcc clang-19 libclang-rt-19-dev llvm-19 clang-format-14
-  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml openssl iproute2 util-linux systemd
+  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema openssl iproute2 util-linux systemd
   postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   chromium chromium-driver python3-selenium
-  monitoring-plugins-basic resource-agents
+  monitoring-plugins-basic resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
   keepalived faketime nftables
 )

@@ -26,6 +26,7 @@ constexpr auto subcommands = std::to_array<Subcommand>({
     {"explain", cmd::explain, "the configuration as the agent understands it"},
     {"probe", cmd::probe, "one configured check, once, with what it saw"},
     {"modules", cmd::modules, "the check types found, with their options"},
+    {"module-test", cmd::module_test, "one module through its contract, for those who write them"},
 });
 
 int help(std::FILE* to, int code) {

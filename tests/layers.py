@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "outputs": {"base", "core", "loop"},
     "config": {"base", "core", "modules", "outputs"},
     "probe": {"base", "core", "loop", "modules"},
+    "trial": {"base", "core", "loop", "modules", "config"},
     "store": {"base", "core", "loop"},
     "cluster": {"base", "core", "loop"},
     "failover": {"base", "core", "loop", "modules"},

@@ -7,6 +7,7 @@
 
 #include "base/duration.hpp"
 #include "cmd/cmd.hpp"
+#include "cmd/config_schema.hpp"
 #include "cmd/loading.hpp"
 #include "config/config.hpp"
 #include "config/keys.hpp"
@@ -22,6 +23,8 @@ constexpr Option options[] = {
     {0, "timing", "", "best and worst time from a fault to fail and back, per check and service"},
     {0, "json", "", "as JSON"},
     {0, "reference", "", "print every key the agent knows, as Markdown, and nothing else"},
+    {0, "schema", "", "print the configuration as a JSON Schema, for editors, and nothing else"},
+    {0, "module-path", "DIRECTORY", "for --schema: modules of yours are there"},
 };
 constexpr Usage usage{"vitald check-config", "-c FILE [--timing] [--json]",
                       "Finds every mistake in a configuration, and what to write instead.",
@@ -64,11 +67,33 @@ Json timing_json(const Plan& plan) {
 
 std::string count(std::size_t n, std::string_view one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
 
+int print_schema(const std::string& module_path) {
+  const Places places = find_places();
+  RegistryOptions where{places.builtin_path, {}, places.worker, {}};
+  if (!module_path.empty()) where.module_path.push_back(module_path);
+  Registry registry(where);
+  for (const std::string& problem : registry.problems()) fmt::print(stderr, "vitald check-config: {}\n", problem);
+  std::vector<ModuleInfo> modules;
+  bool is_whole = registry.problems().empty();
+  for (const std::string& type : registry.types()) {
+    std::string why;
+    if (const auto info = registry.describe(type, &why)) {
+      modules.push_back(*info);
+    } else {
+      fmt::print(stderr, "vitald check-config: {}\n", why);
+      is_whole = false;
+    }
+  }
+  fmt::print("{}", config_schema(modules));
+  return is_whole ? exit_ok : exit_failed;
+}
+
 }  // namespace
 
 int check_config(int argc, char** argv) {
   const Arguments args(usage, argc, argv);
   if (args.is_done()) return args.exit_code();
+  if (args.has("schema")) return print_schema(args.value("module-path"));
   if (args.has("reference")) {
     fmt::print("{}", config::reference());
     return exit_ok;

@@ -29,6 +29,7 @@ constexpr int exit_config = 78;
 int check_config(int argc, char** argv);
 int explain(int argc, char** argv);
 int modules(int argc, char** argv);
+int module_test(int argc, char** argv);
 int probe(int argc, char** argv);
 int run(int argc, char** argv);
 

@@ -6,7 +6,7 @@ namespace {
 class Answers final : public vital::check::Blocking {
  public:
   explicit Answers(const vital::check::Options& options)
-      : want_(options.integer("want")), words_(options.list("words")), labels_(options.map("labels")) {
+      : want_(options.integer("want")), words_(options.list("words")), labels_(options.map("marks")) {
     if (want_ == 13) throw vital::check::Invalid("want", "13 brings bad luck: write another number");
   }
   vital::check::Result probe(const vital::check::Attempt& attempt) override {
@@ -29,7 +29,7 @@ class Answers final : public vital::check::Blocking {
 constexpr vital::check::OptionRow options[] = {
     {"want", vital::check::Type::integer, "42", "the number", "42", 0, nullptr, 0, 100},
     {"words", vital::check::Type::list, nullptr, "words to say"},
-    {"labels", vital::check::Type::map, nullptr, "facts to give back"},
+    {"marks", vital::check::Type::map, nullptr, "facts to give back"},
     {"limit", vital::check::Type::duration, "250ms", "a duration"},
     {"token", vital::check::Type::string, nullptr, "a secret", nullptr, VITAL_OPTION_SECRET},
 };

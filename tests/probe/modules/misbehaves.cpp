@@ -53,6 +53,11 @@ class Misbehaves final : public vital::check::Blocking {
     if (how_ == "close 3") close(3);
     if (how_ == "stop") raise(SIGSTOP);
     if (how_ == "open") open_file();
+    if (how_ == "lose memory") lost = new char[8192]();
+    if (how_ == "lose a descriptor") [[maybe_unused]]
+      const int lost_descriptor = open("/dev/null", O_RDONLY);
+    if (how_ == "lose a thread") std::thread([] { keep_busy_for(std::chrono::hours(1)); }).detach();
+    if (how_ == "read beyond") read_beyond();
     return pass("done: " + how_);
   }
 
@@ -84,6 +89,15 @@ class Misbehaves final : public vital::check::Blocking {
     const std::string line(1000, 'x');
     for (int n = 0; n < 10'000; ++n) std::cout << line << '\n';
     std::cout << std::flush;
+  }
+  static inline volatile char* lost = nullptr;
+  // The size is not known to the compiler, which would warn.
+  static void read_beyond() {
+    volatile std::size_t size = 16;
+    auto* block = static_cast<volatile char*>(std::calloc(size, 1));
+    volatile const char beyond = block[size];
+    static_cast<void>(beyond);
+    std::free(const_cast<char*>(block));
   }
   void open_file() const {
     std::ifstream file(file_);

@@ -11,6 +11,7 @@
 struct instance {
   const vital_host* host;
   uint32_t values;
+  int has_spoken;
 };
 
 static const char* const colours[] = {"red", "green", NULL};
@@ -50,7 +51,7 @@ static int create(const vital_host* host, const vital_values* values, void** ins
 static void destroy(void* instance) { free(instance); }
 
 static void probe(void* instance, const vital_probe* probe_) {
-  const struct instance* self = instance;
+  struct instance* self = instance;
   const vital_log* log = self->host->service(self->host, VITAL_SERVICE_LOG);
   const vital_phase phase = {sizeof phase, VITAL_PHASE_EXCHANGE, 5};
   const vital_measure measure = {sizeof measure, "values", "", self->values, NAN, NAN};
@@ -69,7 +70,8 @@ static void probe(void* instance, const vital_probe* probe_) {
   result.fact_count = 1;
   result.fact_stride = sizeof fact;
   result.facts = &fact;
-  if (log != NULL) log->write(self->host, VITAL_LOG_INFO, "an old module speaks");
+  if (log != NULL && !self->has_spoken) log->write(self->host, VITAL_LOG_INFO, "an old module speaks");
+  self->has_spoken = 1;
   self->host->finish(self->host, probe_, &result);
 }
 

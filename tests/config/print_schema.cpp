@@ -1,0 +1,11 @@
+// Prints the JSON Schema of a configuration with the modules of the config tests, so that their files can be validated.
+#include <fmt/format.h>
+
+#include "cmd/config_schema.hpp"
+#include "fake_modules.hpp"
+
+int main() {
+  const auto modules = vital::config::fake_modules();
+  fmt::print("{}", vital::cmd::config_schema(modules));
+  return 0;
+}
