@@ -21,7 +21,7 @@ TEST_PACKAGES=(
   chromium chromium-driver python3-selenium
   monitoring-plugins-basic resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
-  keepalived faketime nftables
+  keepalived etcd-client faketime nftables
 )
 # What the benchmarks take beside that.
 BENCH_PACKAGES=(wrk)

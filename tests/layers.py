@@ -32,7 +32,7 @@ LIBRARIES = {
     "dlfcn.h": {"probe"},
     "httplib.h": {"publish", "ctl"},
     "sqlite3.h": {"store"},
-    "curl/": {"cluster"},
+    "curl/": {"cluster", "outputs"},
     "pqxx": set(),
     "ldap.h": set(),
     "mysql": set(),

@@ -139,7 +139,7 @@ void Agent::start() {
   handlers.taken = [this](ProbeId id) { performer_->apply(Loop::both(), ProbeTaken{id}); };
   pool_ = std::make_unique<Pool>(loop_, options, std::move(handlers));
   store_ = std::make_unique<StateStore>(config_->state_dir);
-  outputs_ = std::make_unique<Outputs>(loop_, real_ports(), output_hooks());
+  outputs_ = std::make_unique<Outputs>(loop_, real_ports(port_options()), output_hooks());
   outputs_->adopt(config_->outputs);
   performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), load_state());
   host_.slept();

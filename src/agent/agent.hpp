@@ -68,6 +68,7 @@ class Agent {
   std::vector<std::string> listening() const;
   std::string status_text(const Snapshot& snapshot) const;
   std::string worker_metrics() const;
+  PortOptions port_options() const;
   OutputHooks output_hooks();
   std::vector<OutputFacts> output_facts() const;
   void caught(int signal);

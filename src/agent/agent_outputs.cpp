@@ -5,6 +5,11 @@
 
 namespace vital {
 
+// The helper that speaks HTTP lies beside the worker.
+PortOptions Agent::port_options() const {
+  return {load_.worker.substr(0, load_.worker.rfind('/') + 1) + "vitald-deliver", config_->state_dir};
+}
+
 OutputHooks Agent::output_hooks() {
   OutputHooks hooks;
   hooks.note = [this](Note::Level level, std::string event, Fields fields) {

@@ -80,6 +80,14 @@ struct Context {
 // One check: common options, then its module's. `entry` outlives the draft.
 CheckDraft read_check(const Entry& entry, const CommonOptions& defaults, const Profile& profile, const Context& cx);
 
+// What a file holds that an option NAME_file names. `text` is empty where secrets are only looked for.
+struct Secret {
+  std::string text;
+  std::string file;
+};
+// Says what is wrong with it, if something is.
+std::optional<Secret> read_secret_file(const Node& written, const std::string& path, const Context& cx);
+
 // The module's options: fills values and secrets of `spec`, and settings. False if any was no good.
 bool read_options(const Entry& check, const std::vector<const Entry*>& written, CheckSpec& spec,
                   std::vector<Setting>& settings, const Context& cx);

@@ -82,13 +82,15 @@ constexpr Key table[] = {
      "after SIGTERM every output says drain for this long, so that balancers go away first", 0, hour},
 
     // ---- outputs: what each has, then what its type has beside that
-    {"output", "type", Kind::choice, "file | keepalived", "required", "who is told, and how"},
+    {"output", "type", Kind::choice,
+     "file | keepalived | haproxy | pacemaker | exec | webhook | consul | etcd | nginx | envoy", "required",
+     "who is told, and how"},
     {"output", "name", Kind::text, "", "its type", "shown in status, log and metrics; each name once"},
     {"output", "service", Kind::text, "", "the node", "what is told of"},
-    {"output", "interval", Kind::duration, "", "5s",
+    {"output", "interval", Kind::duration, "", "5s; exec, webhook 10s",
      "how often what the other side holds is read back and set right while nothing changes", 0.1, hour},
-    {"output", "timeout", Kind::duration, "", "2s", "of one such look, the writing included; at most the interval",
-     0.05, 60},
+    {"output", "timeout", Kind::duration, "", "by type, 2s to 10s",
+     "of one such look, the writing included; at most the interval", 0.05, 60},
     {"output", "on_stop", Kind::choice, "leave | pass | fail | withdraw", "leave",
      "what stands when the agent has stopped: what was told last, a pass, a fail, or nothing"},
     {"output.file", "path", Kind::text, "absolute path", "required", "replaced by rename, so never seen half written"},
@@ -104,6 +106,57 @@ constexpr Key table[] = {
      -2147483647, 2147483647},
     {"output.keepalived.values", "maintenance", Kind::integer, "whole number", "as drain", "an operator works on it",
      -2147483647, 2147483647},
+
+    {"output.haproxy", "sockets", Kind::texts, "list of paths or ADDRESS:PORT", "required",
+     "runtime sockets, level admin; one for each HAProxy"},
+    {"output.haproxy", "servers", Kind::texts, "list of BACKEND/SERVER", "required",
+     "what this service is called there"},
+    {"output.haproxy", "method", Kind::choice, "agent | state", "agent",
+     "a failure is `agent down`, for which the server line needs agent-check; or `state maint`, which needs nothing"},
+    {"output.haproxy", "weight", Kind::boolean, "", "true", "whether the weight is told, too"},
+    {"output.pacemaker", "attribute", Kind::text, "", "#health-vitald",
+     "its name begins with #health for Pacemaker to heed it"},
+    {"output.pacemaker", "dampening", Kind::duration, "", "0s", "how long Pacemaker itself waits before it believes", 0,
+     hour},
+    {"output.pacemaker", "warn", Kind::choice, "green | yellow | red", "yellow",
+     "green where the strategy is only-green, which would move everything for a warning"},
+    {"output.pacemaker", "drain", Kind::choice, "green | yellow | red", "red", "drain and maintenance"},
+    {"output.pacemaker", "healthy", Kind::choice, "green | delete", "green",
+     "on pass; green, so that a node that never spoke can be told from a healthy one"},
+    {"output.pacemaker", "program", Kind::text, "absolute path", "/usr/sbin/attrd_updater", "Pacemaker's own"},
+    {"output.exec", "command", Kind::texts, "list: program and arguments", "required",
+     "run when something else is to be told; ends with 0 if it was; never a shell"},
+    {"output.exec", "verify", Kind::texts, "list: program and arguments", "none",
+     "run every interval; ends with 0 if the target holds what the environment says, else command is run again"},
+    {"output.webhook", "url", Kind::text, "http:// or https://", "required", "gets a POST for each change"},
+    {"output.webhook", "secret_file", Kind::text, "file", "unsigned",
+     "what the HMAC-SHA256 of each message is made with"},
+    {"output.webhook", "give_up_after", Kind::duration, "", "24h", "an older message is dropped", 1, 30 * day},
+    {"output.webhook", "tls", Kind::section, "", "", "for https"},
+    {"output.consul", "url", Kind::text, "http:// or https://", "http://127.0.0.1:8500", "Consul's local agent"},
+    {"output.consul", "check_id", Kind::text, "", "required", "of the TTL check, as in service:web"},
+    {"output.consul", "token_file", Kind::text, "file", "none", "an ACL token that may write the check"},
+    {"output.consul", "tls", Kind::section, "", "", "for https"},
+    {"output.etcd", "endpoints", Kind::texts, "list of URLs", "http://127.0.0.1:2379",
+     "the first that answers is used"},
+    {"output.etcd", "key", Kind::text, "", "required", "as in /health/web/n1"},
+    {"output.etcd", "ttl", Kind::duration, "", "15s", "the key goes away so long after the agent has", 2, hour},
+    {"output.etcd", "user", Kind::text, "", "none", "with etcd's own authentication"},
+    {"output.etcd", "password_file", Kind::text, "file", "none", "of the user"},
+    {"output.etcd", "tls", Kind::section, "", "", "for https"},
+    {"output.tls", "ca", Kind::text, "file", "the system's", "authorities to trust, PEM"},
+    {"output.tls", "certificate", Kind::text, "file", "none", "of ours, PEM"},
+    {"output.tls", "key", Kind::text, "file", "none", "its private key, PEM"},
+    {"output.nginx", "path", Kind::text, "absolute path", "required", "include it in the upstream block"},
+    {"output.nginx", "members", Kind::special, "list of {server, service}", "required",
+     "a server line each, with its parameters; it is `down` while its service fails"},
+    {"output.nginx", "reload", Kind::texts, "list: program and arguments", "/usr/sbin/nginx -s reload",
+     "run when the file has changed"},
+    {"output.envoy", "path", Kind::text, "absolute path", "required", "of the EDS file, named *.json or *.yaml there"},
+    {"output.envoy", "cluster", Kind::text, "", "required", "the name of the cluster, or its service_name"},
+    {"output.envoy", "members", Kind::special, "list of {server, service}", "required", "server: ADDRESS:PORT"},
+    {"output.members", "server", Kind::text, "", "required", "as the balancer writes it"},
+    {"output.members", "service", Kind::text, "", "the output's own", "which service says whether it works"},
 
     // ---- checks and defaults
     {"check", "type", Kind::text, "", "required", "which module; `vitald modules` lists them"},
@@ -191,7 +244,9 @@ std::vector<const Key*> keys_of(std::string_view section) {
   std::vector<const Key*> out;
   const bool is_defaults = section == "defaults";
   // What every output has is written in the same map as what its type has.
-  if (section.starts_with("output.") && section.find('.', 7) == std::string_view::npos) out = keys_of("output");
+  if (section.starts_with("output.") && section.find('.', 7) == std::string_view::npos && section != "output.tls" &&
+      section != "output.members")
+    out = keys_of("output");
   for (const Key& k : table) {
     if (k.section != (is_defaults ? "check" : section) || (is_defaults && is_of_one_check(k.name))) continue;
     out.push_back(&k);

@@ -1,7 +1,6 @@
 // A check's own options against the table its module declares: nested maps are dotted names there, a secret is written
 // NAME_file. What is handed on is normalised text (module.h). Secrets are read here and go nowhere but into the spec.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
@@ -16,7 +15,6 @@
 namespace vital::config {
 namespace {
 
-constexpr std::size_t most_secret_bytes = 64 * 1024;
 constexpr std::string_view file_suffix = "_file";
 
 // "search.base", "ou=people" -> "search: {base: ou=people}"
@@ -167,37 +165,11 @@ class OptionReader {
   }
 
   void read_secret(const Entry& e, const std::string& path, const OptionSpec& option) {
-    const Reader reader{cx_.problems, e.value, path};
-    const auto written = reader.text();
-    if (!written) return;
-    if (written->empty()) return reader.complain("is empty; write the path of the file that holds the secret");
-    const std::string file = find_file(*written, cx_.problems.directory_of(e.value.mark), cx_.environment);
-    std::string why;
-    std::string secret;
-    if (cx_.read_secrets) {
-      auto content = read_file(file, most_secret_bytes, &why);
-      if (!content) return reader.complain(fmt::format("{} {}{}", file, why, advice(*written, why)));
-      if (content->text.ends_with('\n')) content->text.pop_back();
-      if (content->text.ends_with('\r')) content->text.pop_back();
-      if (content->text.empty()) return reader.complain(fmt::format("{} is empty; write the secret into it", file));
-      if (content->text.find('\0') != std::string::npos)
-        return reader.complain(fmt::format("{} holds a NUL byte; a secret is text", file));
-      if ((content->mode & 0004U) != 0)
-        cx_.problems.warn(e.value.mark, path, fmt::format("{} can be read by everybody; chmod o-r it", file));
-      secret = std::move(content->text);
-    } else {
-      struct stat seen {};
-      if (stat(file.c_str(), &seen) != 0 || !S_ISREG(seen.st_mode))
-        return reader.complain(fmt::format("{} is not there{}", file, advice(*written, "is not there")));
-    }
-    settings_.push_back({option.name, "(secret)", file});
-    spec_.values.emplace_back(option.name, std::vector<std::string>{std::move(secret)});
+    auto secret = read_secret_file(e.value, path, cx_);
+    if (!secret) return;
+    settings_.push_back({option.name, "(secret)", secret->file});
+    spec_.values.emplace_back(option.name, std::vector<std::string>{std::move(secret->text)});
     spec_.secrets.push_back(option.name);
-  }
-
-  static std::string_view advice(std::string_view path, std::string_view why) {
-    if (why != "is not there" || path.starts_with('/')) return "";
-    return "; a relative path is looked up in $CREDENTIALS_DIRECTORY, then beside the config";
   }
 
   // An option that is not written: its default, or a complaint.

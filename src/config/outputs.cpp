@@ -1,71 +1,20 @@
 // The outputs section: a list of maps, each read by the table of what every output has and what its type has.
 #include <fmt/format.h>
 
-#include <functional>
-#include <map>
+#include <algorithm>
 #include <set>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "config/draft.hpp"
+#include "config/output_targets.hpp"
 
 namespace vital::config {
 namespace {
 
 constexpr std::size_t most_outputs = 64;
 
-std::string needed(const Section& s, std::string_view key, std::string_view example) {
-  const auto text = s.text(key);
-  if (text) return *text;
-  if (!s.has(key)) s.problems().add(s.mark(), s.path_of(key), fmt::format("is missing; write {}: {}", key, example));
-  return {};
-}
-
-std::string needed_path(const Section& s, std::string_view key, std::string_view example) {
-  const std::string path = needed(s, key, example);
-  if (!path.empty() && (path.front() != '/' || path.back() == '/'))
-    s.complain(key, fmt::format("'{}' is no absolute path of a file; write it from /", one_line(path, 200)));
-  return path;
-}
-
-OutputTarget read_file_output(const Section& s, const Context&) {
-  return FileOutput{needed_path(s, "path", "/run/vitald/snapshot.json")};
-}
-
-OutputTarget read_keepalived(const Section& s, const Context&) {
-  KeepalivedOutput out;
-  out.path = needed_path(s, "path", "/run/vitald-keepalived/web");
-  const Section values = s.section("values", "output.keepalived.values");
-  const auto number = [&](Told t) { return values.integer(name(t)); };
-  const std::int64_t pass = number(Told::pass).value_or(1), warn = number(Told::warn).value_or(1);
-  const std::int64_t fail = number(Told::fail).value_or(0), drain = number(Told::drain).value_or(fail);
-  const std::int64_t maintenance = number(Told::maintenance).value_or(drain);
-  out.values = {std::to_string(pass), std::to_string(warn), std::to_string(fail), std::to_string(drain),
-                std::to_string(maintenance)};
-  if (pass == fail)
-    values.problems().add(values.is_map() ? values.mark() : s.mark(), s.path_of("values"),
-                          fmt::format("pass and fail are both {}; write two numbers", pass));
-  return out;
-}
-
-struct Type {
-  std::string_view section;
-  OutputTarget (*read)(const Section&, const Context&);
-  // What on_stop can mean for it, and its default.
-  std::set<std::string_view> on_stop;
-  OnStop leaves = OnStop::leave;
-};
-
-const std::map<std::string_view, Type>& types() {
-  static const std::map<std::string_view, Type> table{
-      {"file", {"output.file", read_file_output, {"leave", "withdraw"}}},
-      {"keepalived", {"output.keepalived", read_keepalived, {"leave", "pass", "fail", "withdraw"}}},
-  };
-  return table;
-}
-
-void read_on_stop(const Section& s, const Type& type, OutputSpec& out) {
-  out.on_stop = type.leaves;
+void read_on_stop(const Section& s, const OutputType& type, OutputSpec& out) {
   const auto written = s.choice("on_stop");
   if (!written) return;
   if (type.on_stop.count(*written) == 0) {
@@ -79,16 +28,6 @@ void read_on_stop(const Section& s, const Type& type, OutputSpec& out) {
                                          : OnStop::leave;
 }
 
-void read_service(const Section& s, const Plan& plan, std::string_view key, std::string& out) {
-  const auto written = s.text(key);
-  if (!written) return;
-  out = *written;
-  if (plan.find_service(out)) return;
-  std::vector<std::string> names;
-  for (const ServicePlan& each : plan.services) names.push_back(each.name);
-  s.complain(key, fmt::format("there is no service '{}'{}", one_line(out, 64), suggestion(out, names)));
-}
-
 std::optional<OutputSpec> read_output(const Node& node, const std::string& path, const Plan& plan, const Context& cx) {
   if (node.is_bad) return {};
   // First only to find its type: what else is in it is looked at by the type's table.
@@ -100,22 +39,22 @@ std::optional<OutputSpec> read_output(const Node& node, const std::string& path,
   }
   const auto type = any.choice("type");
   if (!type) return {};
-  const Type& kind = types().at(*type);
+  const OutputType& kind = output_types().at(*type);
   const Section s(cx.problems, node, path, kind.section);
   OutputSpec out;
   out.name = s.text("name").value_or(*type);
   if (s.has("name"))
     is_good_name(out.name, s.get("name") != nullptr ? s.get("name")->mark : node.mark, path, cx.problems);
-  read_service(s, plan, "service", out.service);
-  out.interval = s.duration("interval").value_or(out.interval);
-  out.timeout = s.duration("timeout").value_or(std::min(out.timeout, out.interval));
+  out.service = read_service_name(s, plan, "service");
+  out.interval = s.duration("interval").value_or(kind.interval);
+  out.timeout = s.duration("timeout").value_or(std::min(kind.timeout, out.interval));
   if (out.timeout > out.interval) {
     s.complain("timeout",
                fmt::format("the timeout {} is longer than the interval {}; write at most {}",
                            format_duration(out.timeout), format_duration(out.interval), format_duration(out.interval)));
   }
   read_on_stop(s, kind, out);
-  out.target = kind.read(s, cx);
+  out.target = kind.read(s, plan, cx);
   return out;
 }
 

@@ -69,6 +69,10 @@ std::optional<Synced> write_beside(const std::string& beside, std::string_view t
 Synced keep_file(const std::string& path, const FileJob& job) {
   int error = 0;
   const auto before = read_back(path, &error);
+  if (job.is_only_read) {
+    if (error != 0) return trouble("cannot read " + path, error);
+    return {Synced::How::kept, {}, before.value_or(""), {}};
+  }
   const std::string held = before ? one_line(*before, 60) : error == 0 ? "no file" : "";
   if (job.is_removed) {
     if (!before && error == 0) return {Synced::How::kept, {}, held, {}};

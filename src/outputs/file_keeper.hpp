@@ -17,6 +17,7 @@ namespace vital {
 struct FileJob {
   std::function<std::string()> text;  // called on the keeper's thread; must own all it uses
   bool is_removed = false;            // no file is wanted
+  bool is_only_read = false;          // nothing is; `held` will be all that is in it, empty if there is none
 };
 
 class FileKeeper {

@@ -10,7 +10,9 @@ namespace vital {
 namespace {
 
 const std::string& path_of(const OutputTarget& target) {
-  return std::visit([](const auto& t) -> const std::string& { return t.path; }, target);
+  if (const auto* keepalived = std::get_if<KeepalivedOutput>(&target)) return keepalived->path;
+  if (const auto* envoy = std::get_if<EnvoyOutput>(&target)) return envoy->path;
+  return std::get<FileOutput>(target).path;
 }
 
 class FilePort final : public Port {
@@ -23,6 +25,7 @@ class FilePort final : public Port {
     job.text = [target = target_, wanted] {
       if (const auto* keepalived = std::get_if<KeepalivedOutput>(&target))
         return track_file_text(*keepalived, wanted.word);
+      if (const auto* envoy = std::get_if<EnvoyOutput>(&target)) return envoy_text(*envoy, wanted.members);
       return snapshot_json(*wanted.snapshot);
     };
     keeper_.sync(std::move(job), std::move(done));

@@ -1,4 +1,4 @@
-// Ports of the outputs that are one file: `file` and `keepalived`. [loop]
+// Ports of the outputs that are one file: `file`, `keepalived` and `envoy`. [loop]
 #pragma once
 
 #include <memory>

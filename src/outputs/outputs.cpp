@@ -14,6 +14,8 @@ OutputPace pace_of(const OutputSpec& spec) {
   OutputPace pace;
   pace.interval = spec.interval;
   pace.timeout = spec.timeout;
+  pace.tells_events = std::holds_alternative<WebhookOutput>(spec.target);
+  if (std::holds_alternative<NginxOutput>(spec.target)) pace.min_gap = std::chrono::seconds(1);  // a reload costs
   // It changes with every result; once a second is soon enough for a script.
   if (std::holds_alternative<FileOutput>(spec.target)) pace.min_gap = std::chrono::seconds(1);
   return pace;
@@ -70,6 +72,7 @@ void Outputs::show(std::shared_ptr<const Snapshot> snapshot) {
   for (const auto& item : items_) {
     auto wanted = wanted_by(item->spec, snapshot_);
     if (!wanted) continue;
+    if (!item->wanted || item->wanted->key != wanted->key) item->port->heard(*wanted);
     item->reconciler.want(now, wanted->key);
     item->wanted = std::move(wanted);
   }

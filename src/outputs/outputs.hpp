@@ -89,6 +89,10 @@ class Outputs {
 std::string output_metrics(const std::vector<OutputView>& views);
 
 // The ports of every kind, as the agent uses them.
-MakePort real_ports();
+struct PortOptions {
+  std::string helper;     // path of vitald-deliver
+  std::string state_dir;  // where queues are kept
+};
+MakePort real_ports(const PortOptions& options);
 
 }  // namespace vital

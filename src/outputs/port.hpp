@@ -22,6 +22,9 @@ class Port {
   // Ends what is under way; `done` is not called after that.
   virtual ~Port() = default;
 
+  // Something else is to be told. For ports that tell every change and not only the last; sync() comes later.
+  virtual void heard(const Wanted&) {}
+
   // Compares what the target holds with what is wanted and sets it right. `done` comes once, later, on the loop. Not
   // called while one is under way.
   virtual void sync(const Wanted& wanted, Done done) = 0;

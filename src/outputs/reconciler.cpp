@@ -71,7 +71,7 @@ bool Reconciler::ended(Instant now, const Synced& synced) {
 }
 
 bool Reconciler::count_change() {
-  const bool is_repair = confirmed_ == looked_for_;
+  const bool is_repair = !pace_.tells_events && confirmed_ == looked_for_;
   ++(is_repair ? counters_.repairs : counters_.changes);
   return is_repair;
 }

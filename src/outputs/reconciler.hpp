@@ -27,6 +27,7 @@ struct OutputPace {
   Duration min_gap = std::chrono::milliseconds(100);  // between the starts of two looks, whatever changes
   Duration first_retry = std::chrono::milliseconds(500);
   Duration longest_retry = std::chrono::minutes(1);
+  bool tells_events = false;  // the other side holds nothing: nothing can be lost there and repaired
 };
 
 // What one look came to.

@@ -1,6 +1,7 @@
 // See render.hpp.
 #include "outputs/render.hpp"
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
@@ -54,6 +55,37 @@ std::string snapshot_json(const Snapshot& snapshot) {
 
 std::string track_file_text(const KeepalivedOutput& to, const Word& word) {
   return to.values.at(static_cast<std::size_t>(word.told)) + "\n";
+}
+
+std::string nginx_text(const NginxOutput& to, const std::vector<Word>& words) {
+  std::string out = "# Written by vitald: change its configuration, not this file.\n";
+  for (std::size_t i = 0; i < to.members.size(); ++i) {
+    const Told told = words.at(i).told;
+    out += "server " + to.members[i].server + (told == Told::pass || told == Told::warn ? ";\n" : " down;\n");
+  }
+  return out;
+}
+
+std::string envoy_text(const EnvoyOutput& to, const std::vector<Word>& words) {
+  static constexpr std::array<std::string_view, told_names.size()> health{"HEALTHY", "DEGRADED", "UNHEALTHY",
+                                                                          "DRAINING", "DRAINING"};
+  Json endpoints = Json::array();
+  for (std::size_t i = 0; i < to.members.size(); ++i) {
+    const std::string& server = to.members[i].server;
+    const std::size_t colon = server.rfind(':');
+    std::string host = server.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const Json where = {{"address", host}, {"port_value", std::stoul(server.substr(colon + 1))}};
+    Json endpoint = {{"endpoint", {{"address", {{"socket_address", where}}}}},
+                     {"health_status", health.at(static_cast<std::size_t>(words.at(i).told))}};
+    if (words.at(i).weight > 0) endpoint["load_balancing_weight"] = words.at(i).weight;
+    endpoints.push_back(std::move(endpoint));
+  }
+  const Json out = {
+      {"resources", Json::array({{{"@type", "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"},
+                                  {"cluster_name", to.cluster},
+                                  {"endpoints", Json::array({{{"lb_endpoints", std::move(endpoints)}}})}}})}};
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace vital

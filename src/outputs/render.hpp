@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "outputs/spec.hpp"
 #include "outputs/word.hpp"
@@ -13,5 +14,11 @@ std::string snapshot_json(const Snapshot& snapshot);
 
 // keepalived: the number and a newline.
 std::string track_file_text(const KeepalivedOutput& to, const Word& word);
+
+// nginx: one `server` line for each member, for an include in the upstream block. `words` as the members.
+std::string nginx_text(const NginxOutput& to, const std::vector<Word>& words);
+
+// Envoy: a DiscoveryResponse with one ClusterLoadAssignment, as JSON.
+std::string envoy_text(const EnvoyOutput& to, const std::vector<Word>& words);
 
 }  // namespace vital

@@ -38,7 +38,88 @@ struct KeepalivedOutput {
   bool operator==(const KeepalivedOutput&) const = default;
 };
 
-using OutputTarget = std::variant<FileOutput, KeepalivedOutput>;
+// HAProxy's runtime socket, of one process or several.
+struct HaproxyOutput {
+  std::vector<std::string> sockets;  // absolute paths, or ADDRESS:PORT
+  std::vector<std::string> servers;  // "backend/server"
+  bool is_by_agent = true;           // a failure is `agent down`; else it is `state maint`
+  bool is_weighed = true;
+  bool operator==(const HaproxyOutput&) const = default;
+};
+
+// A program of the operator's.
+struct ExecOutput {
+  std::vector<std::string> command;
+  std::vector<std::string> verify;  // ends with 0 if the target holds what the environment says; empty = not asked
+  bool operator==(const ExecOutput&) const = default;
+};
+
+// What every HTTP target has.
+struct HttpTarget {
+  std::vector<std::string> bases;    // "https://10.0.0.5:8500"; the first that answers
+  std::string ca, certificate, key;  // files; empty = the system's, none
+  bool operator==(const HttpTarget&) const = default;
+};
+
+// An HTTP POST for each change, in order, until it is taken.
+struct WebhookOutput {
+  HttpTarget http;     // one base: the whole URL
+  std::string secret;  // of the signature; empty = unsigned
+  Duration give_up_after = std::chrono::hours(24);
+  bool operator==(const WebhookOutput&) const = default;
+};
+
+// A TTL check of the local Consul agent.
+struct ConsulOutput {
+  HttpTarget http;
+  std::string check_id;
+  std::string token;  // secret
+  bool operator==(const ConsulOutput&) const = default;
+};
+
+// A key under a lease.
+struct EtcdOutput {
+  HttpTarget http;
+  std::string key;
+  Duration ttl = std::chrono::seconds(15);
+  std::string user, password;  // the password is a secret
+  bool operator==(const EtcdOutput&) const = default;
+};
+
+// A node attribute of Pacemaker.
+struct PacemakerOutput {
+  std::string attribute;
+  Duration dampening{};
+  PerTold values;  // empty = the attribute is deleted
+  std::string program;
+  bool operator==(const PacemakerOutput&) const = default;
+};
+
+// A server of a balancer's file, and the service that says whether it works.
+struct OutputMember {
+  std::string server;
+  std::string service;
+  bool operator==(const OutputMember&) const = default;
+};
+
+// The server lines of an nginx upstream, and a reload.
+struct NginxOutput {
+  std::string path;
+  std::vector<OutputMember> members;
+  std::vector<std::string> reload;
+  bool operator==(const NginxOutput&) const = default;
+};
+
+// An EDS file.
+struct EnvoyOutput {
+  std::string path;
+  std::string cluster;
+  std::vector<OutputMember> members;
+  bool operator==(const EnvoyOutput&) const = default;
+};
+
+using OutputTarget = std::variant<FileOutput, KeepalivedOutput, HaproxyOutput, ExecOutput, WebhookOutput, ConsulOutput,
+                                  EtcdOutput, PacemakerOutput, NginxOutput, EnvoyOutput>;
 
 struct OutputSpec {
   std::string name;

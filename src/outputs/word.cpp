@@ -31,6 +31,12 @@ Told told_of(const ServiceView& view) {
   return Told::fail;
 }
 
+const std::vector<OutputMember>* members_of(const OutputTarget& target) {
+  if (const auto* nginx = std::get_if<NginxOutput>(&target)) return &nginx->members;
+  if (const auto* envoy = std::get_if<EnvoyOutput>(&target)) return &envoy->members;
+  return nullptr;
+}
+
 std::string key_of(const Word& word) { return fmt::format("{}={}/{}", word.subject, name(word.told), word.weight); }
 
 }  // namespace
@@ -62,9 +68,20 @@ std::optional<Wanted> wanted_by(const OutputSpec& spec, const std::shared_ptr<co
     Wanted out{fmt::format("seq {}", snapshot->seq), word.value_or(Word{}), {}, snapshot};
     return out;
   }
-  if (!word) return {};
   Wanted out;
-  out.key = key_of(*word);
+  if (const auto* members = members_of(spec.target)) {
+    for (const OutputMember& m : *members) {
+      auto each = word_of(*snapshot, m.service.empty() ? spec.service : m.service);
+      if (!each) return {};  // one file holds them all, so it is written when all are known
+      out.key += key_of(*each) + " ";
+      out.members.push_back(std::move(*each));
+    }
+    if (!word) word.emplace();
+  } else if (!word) {
+    return {};
+  } else {
+    out.key = key_of(*word);
+  }
   out.word = std::move(*word);
   out.snapshot = snapshot;
   return out;
