@@ -1,27 +1,15 @@
-// A command run to its end, within a deadline, from a blocking worker: argument vector, clean environment, own process
-// group, nothing inherited but /dev/null and our pipe, output capped. When it is over, by itself or because time is up,
-// every process it left behind is killed and reaped, also those that called setsid(): this process is their subreaper,
-// so they become our children when their parents die, and we do not return before none is left or the bound is reached.
+// A command run to its end, within a deadline, from a blocking worker; see command.hpp for how it starts. Its output is
+// capped. When it is over, by itself or because time is up, every process it left behind is killed and reaped before
+// the answer leaves, or counted as unkillable; see leftovers.hpp. [worker]
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
-#include <utility>
-#include <vector>
 #include <vitald/check.hpp>
 
-namespace vital::check {
+#include "command.hpp"
+#include "leftovers.hpp"
 
-struct Command {
-  std::vector<std::string> argv;  // argv[0] is a path, or a name looked up in PATH of `environment`
-  std::vector<std::pair<std::string, std::string>> environment;
-  std::string directory;  // empty = /
-  std::string user;       // empty = ours; else we must be root
-  std::string input;      // written to its standard input, at most 64 KiB
-  size_t output_bound = 4096;
-  unsigned long long memory_bound = 0;  // RLIMIT_AS in bytes; 0 = ours
-};
+namespace vital::check {
 
 struct Ended {
   bool is_started = false;
@@ -31,12 +19,14 @@ struct Ended {
   int signal = 0;      // if a signal ended it
   std::string output;  // standard output and error as they came, cut at the bound
   bool is_cut = false;
-  unsigned leftovers = 0;   // processes it left behind, killed
-  unsigned unkillable = 0;  // still there after SIGKILL: in D state, or another user's
+  Leftovers leftovers;
   Duration took{};
 };
 
 // `stop_at` on CLOCK_MONOTONIC. Returns at most `reap_patience` after it.
 Ended run_command(const Command& command, Duration stop_at, Duration reap_patience);
+
+// "ended by signal 11 (Segmentation fault)"; of SIGSYS also that the seccomp filter did it.
+std::string describe_signal(int signal);
 
 }  // namespace vital::check

@@ -1,6 +1,7 @@
 // Reading Nagios plugin output; see nagios_output.hpp.
 #include "nagios_output.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -10,6 +11,9 @@ namespace vital::check::nagios {
 namespace {
 
 constexpr size_t measure_bound = 64;
+constexpr size_t range_bound = 16;
+constexpr size_t long_output_bound = 500;
+constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr std::string_view space = " \t\r";
 
 std::string_view trimmed(std::string_view text) {
@@ -59,9 +63,25 @@ std::string_view field(std::string_view& rest) {
   return out;
 }
 
+// The number of a range goes beside the value; a range that one number cannot say is kept in full, too.
+void take_range(std::string_view text, std::string_view prefix, double factor, const Measure& measure, double& number,
+                Output& out) {
+  const auto range = parse_range(text);
+  if (!range) return;
+  number = range->line() * factor;
+  if (range->is_plain() || out.ranges.size() >= range_bound) return;
+  const bool is_scaled = factor < 1 || factor > 1;
+  const auto unit = std::find_if(units.begin(), units.end(), [&](const Unit& u) {
+    return u.normal == measure.unit && !(u.factor < factor) && !(u.factor > factor);
+  });
+  out.ranges.emplace_back(
+      std::string(prefix) + measure.name,
+      std::string(trimmed(text)) + (is_scaled && unit != units.end() ? " " + std::string(unit->written) : ""));
+}
+
 // 'label'=value[unit];[warn];[crit];[min];[max], separated by spaces; '' inside a quoted label is one quote.
-void parse_performance(std::string_view text, std::vector<Measure>& out) {
-  while (out.size() < measure_bound) {
+void parse_performance(std::string_view text, Output& out) {
+  while (out.measures.size() < measure_bound) {
     text = trimmed(text);
     if (text.empty()) return;
     std::string label;
@@ -81,6 +101,10 @@ void parse_performance(std::string_view text, std::vector<Measure>& out) {
     } else {
       const size_t equals = text.find('=');
       if (equals == std::string_view::npos) return;
+      if (const size_t blank = text.substr(0, equals).find_first_of(" \t'"); blank != std::string_view::npos) {
+        text.remove_prefix(blank + 1);  // a word that is no label
+        continue;
+      }
       label = text.substr(0, equals);
       text.remove_prefix(equals);
     }
@@ -102,24 +126,40 @@ void parse_performance(std::string_view text, std::vector<Measure>& out) {
       factor = unit.factor;
     }
     m.value *= factor;
-    m.warn = threshold(field(value)) * factor;
-    m.fail = threshold(field(value)) * factor;
-    out.push_back(std::move(m));
+    take_range(field(value), "warn_range.", factor, m, m.warn, out);
+    take_range(field(value), "fail_range.", factor, m, m.fail, out);
+    out.measures.push_back(std::move(m));
   }
 }
 
 }  // namespace
 
-double threshold(std::string_view range) {
-  range = trimmed(range);
-  if (!range.empty() && range[0] == '@') range.remove_prefix(1);
-  const size_t colon = range.find(':');
-  std::string_view low = colon == std::string_view::npos ? std::string_view() : range.substr(0, colon);
-  std::string_view high = colon == std::string_view::npos ? range : range.substr(colon + 1);
-  double number = 0;
-  if (take_number(high, number)) return number;
-  if (take_number(low, number)) return number;
-  return no_threshold;
+double Range::line() const {
+  if (alerts_inside && low > -infinity) return low;
+  if (high < infinity) return high;
+  return low > -infinity ? low : no_threshold;
+}
+
+std::optional<Range> parse_range(std::string_view text) {
+  text = trimmed(text);
+  Range range;
+  if (!text.empty() && text[0] == '@') {
+    range.alerts_inside = true;
+    text.remove_prefix(1);
+  }
+  const size_t colon = text.find(':');
+  std::string_view low = colon == std::string_view::npos ? std::string_view() : text.substr(0, colon);
+  std::string_view high = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  if (low == "~") {
+    range.low = -infinity;
+  } else if (!low.empty() && (!take_number(low, range.low) || !low.empty())) {
+    return {};
+  }
+  // Only "10:" may leave the upper end out.
+  if (high.empty() && colon == std::string_view::npos) return {};
+  if (!high.empty() && (!take_number(high, range.high) || !high.empty())) return {};
+  if (range.low > range.high) return {};
+  return range;
 }
 
 Output parse_output(std::string_view text) {
@@ -133,15 +173,25 @@ Output parse_output(std::string_view text) {
     const size_t bar = line.find('|');
     if (is_first) {
       out.first_line = std::string(trimmed(line.substr(0, bar)));
-      if (bar != std::string_view::npos) parse_performance(line.substr(bar + 1), out.measures);
+      if (bar != std::string_view::npos) parse_performance(line.substr(bar + 1), out);
       is_first = false;
-    } else if (is_performance) {
-      parse_performance(line, out.measures);
-    } else if (bar != std::string_view::npos) {
+      continue;
+    }
+    if (is_performance) {
+      parse_performance(line, out);
+      continue;
+    }
+    const std::string_view said = trimmed(line.substr(0, bar));
+    if (!said.empty() && out.long_output.size() < long_output_bound) {
+      if (!out.long_output.empty()) out.long_output += "; ";
+      out.long_output += said;
+    }
+    if (bar != std::string_view::npos) {
       is_performance = true;
-      parse_performance(line.substr(bar + 1), out.measures);
+      parse_performance(line.substr(bar + 1), out);
     }
   }
+  if (out.long_output.size() > long_output_bound) out.long_output.resize(long_output_bound);
   return out;
 }
 
@@ -172,6 +222,8 @@ Result judge(int exit_code, const Output& output) {
                        "exit code " + std::to_string(exit_code) + " is none of 0, 1, 2, 3 that plugins use: " + said);
   }
   result.measures = output.measures;
+  result.facts = output.ranges;
+  if (!output.long_output.empty()) result.fact("more", output.long_output);
   return result;
 }
 

@@ -47,19 +47,19 @@ class Ocf final : public Blocking {
     }
     name_ = provider + ":" + type;
     command_.argv = {path, "monitor"};
-    command_.environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                            {"LANG", "C.UTF-8"},
-                            {"HOME", "/"},
-                            {"OCF_ROOT", root},
-                            {"OCF_RA_VERSION_MAJOR", "1"},
-                            {"OCF_RA_VERSION_MINOR", "1"},
-                            {"OCF_RESOURCE_INSTANCE", o.text("instance")},
-                            {"OCF_RESOURCE_TYPE", type},
-                            {"OCF_RESOURCE_PROVIDER", provider},
-                            {"OCF_CHECK_LEVEL", o.text("check_level")},
-                            // Not 0: that would tell the agent this is the probe at start-up, which may take "not
-                            // installed" for "not running".
-                            {"OCF_RESKEY_CRM_meta_interval", "10000"}};
+    command_.environment = clean_environment();
+    const std::pair<std::string, std::string> as_a_cluster_does[] = {
+        {"OCF_ROOT", root},
+        {"OCF_RA_VERSION_MAJOR", "1"},
+        {"OCF_RA_VERSION_MINOR", "1"},
+        {"OCF_RESOURCE_INSTANCE", o.text("instance")},
+        {"OCF_RESOURCE_TYPE", type},
+        {"OCF_RESOURCE_PROVIDER", provider},
+        {"OCF_CHECK_LEVEL", o.text("check_level")},
+        // Not 0: that would tell the agent this is the probe at start-up, which may take "not
+        // installed" for "not running".
+        {"OCF_RESKEY_CRM_meta_interval", "10000"}};
+    for (const auto& variable : as_a_cluster_does) command_.environment.push_back(variable);
     for (auto& [key, value] : o.map("parameters")) command_.environment.emplace_back("OCF_RESKEY_" + key, value);
   }
 
@@ -79,10 +79,12 @@ class Ocf final : public Blocking {
     const std::string first = nagios::parse_output(ended.output).first_line;
     const std::string said = first.empty() ? "" : ": " + first;
     if (!ended.is_started) return unknown(Cause::config, name_ + " could not be started: " + ended.failure);
-    if (ended.unkillable > 0) return unknown(Cause::agent, name_ + " left processes that cannot be killed" + said);
+    if (ended.leftovers.unkillable() > 0) {
+      return unknown(Cause::agent, name_ + " left something " + ended.leftovers.complaint() + said);
+    }
     if (ended.is_timed_out) return fail(Cause::timeout, name_ + " monitor did not end in time and was killed" + said);
     if (ended.signal != 0) {
-      return unknown(Cause::agent, name_ + " monitor was ended by signal " + std::to_string(ended.signal) + said);
+      return unknown(Cause::agent, name_ + " monitor was " + describe_signal(ended.signal) + said);
     }
     switch (ended.exit_code) {
       case 0:

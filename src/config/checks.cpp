@@ -50,6 +50,13 @@ void apply_reported(CheckDraft& check, const Section& section, CommonOptions own
   }
 }
 
+// Which module a type is: exec with a lasting child is one of its own, since it runs on a worker's loop.
+std::string module_of(const std::string& type, const Node& check) {
+  const Entry* protocol = check.find("protocol");
+  const bool is_lasting = type == "exec" && protocol != nullptr && protocol->value.text == "lines";
+  return is_lasting ? "exec_lines" : type;
+}
+
 // A check without a usable type: the keys that are nearly ones every check has are the only ones worth a word.
 void explain_missing_type(const Entry& entry, const Section& section, Problems& problems) {
   bool is_misspelt = false;
@@ -109,7 +116,7 @@ CheckDraft read_check(const Entry& entry, const CommonOptions& defaults, const P
   }
   check.plan.type = *type;
   std::string why;
-  const auto module = cx.modules.describe(*type, &why);
+  const auto module = cx.modules.describe(module_of(*type, entry.value), &why);
   if (module == nullptr) {
     section.complain("type", why);
     return check;

@@ -163,6 +163,50 @@ def test_every_installed_plugin_ends_in_time_and_means_something():
         assert probe.text, plugin
 
 
+def test_a_secret_can_be_read_from_its_descriptor_once_and_stands_nowhere_else(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("canary-42")
+    probe = worker_probe("exec", {
+        "command": ["/bin/sh", "-c", "read s <&5; echo \"$s $(env | grep -c canary) $(tr '\\0' ' ' </proc/$$/cmdline | grep -c 'canary-[4]2') $(cat <&5 | wc -c)\""],
+        "secret_file": str(secret), "secret_fd": 5})
+    assert probe.text == "canary-42 0 0 0", probe.output
+    probe = worker_probe("exec", {"command": ["/bin/sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"], "secret_file": str(secret), "secret_fd": 3})
+    assert probe.text in ("0 1 2 3 4", "0 1 2 3"), probe.text  # 4 is ls's own
+    with pytest.raises(AssertionError, match="cannot both have the secret"):
+        worker_probe("exec", {"command": ["/bin/true"], "secret_file": str(secret), "secret_fd": 3, "secret_env": "X"})
+
+
+def test_a_file_of_variables_is_read_for_each_run(tmp_path):
+    path = tmp_path / "env"
+    path.write_text("# of the orders\nQUEUE=orders=all\n\nLIMIT=5\n")
+    show = {"command": ["/bin/sh", "-c", "echo $QUEUE $LIMIT"], "env_file": str(path)}
+    assert worker_probe("exec", show).text == "orders=all 5"
+    path.write_text("QUEUE canary\n")
+    wrong = worker_probe("exec", show)
+    assert (wrong.verdict, wrong.cause) == ("unknown", "config")
+    assert "line 1 is not NAME=VALUE" in wrong.text and "canary" not in wrong.output
+    path.unlink()
+    assert worker_probe("exec", show).cause == "config"
+    with pytest.raises(AssertionError, match="absolute path"):
+        worker_probe("exec", {**show, "env_file": "relative"})
+
+
+def test_limits_bind_the_command_and_what_it_starts(tmp_path):
+    assert worker_probe("exec", {"command": ["/bin/sh", "-c", "ulimit -n; :"], "max_files": 17}).text == "17"
+    assert worker_probe("exec", {"command": ["/bin/sh", "-c", "ulimit -p; :"], "max_processes": 33}).text == "33"
+    grows = worker_probe("exec", {"command": ["/bin/sh", "-c", f"head -c 100000 /dev/zero >{tmp_path}/big; exit 2"],
+                                  "max_file_size": "10240"})
+    assert grows.verdict == "fail" and (tmp_path / "big").stat().st_size <= 10240
+
+
+def test_long_output_and_ranges_are_kept():
+    probe = shell("printf 'OK | a=5;@1:10;~:20\\nline two\\nline three | b=2\\n'")
+    assert (probe.verdict, probe.text) == ("pass", "OK")
+    assert probe.facts["more"] == "line two; line three"
+    assert probe.facts["warn_range.a"] == "@1:10" and probe.facts["fail_range.a"] == "~:20"
+    assert probe.measures["b"] == 2
+
+
 # ---- OCF ------------------------------------------------------------------------------------------------------------
 
 
