@@ -128,6 +128,10 @@ void Agent::start() {
   PoolOptions options;
   options.worker = load_.worker;
   options.max_blocking = config_->workers_max;
+  options.memory_mib = config_->workers_memory_mib;
+  options.processes = config_->workers_processes;
+  options.seccomp = config_->workers_seccomp;
+  options.proves_ends = true;
   Pool::Handlers handlers;
   handlers.done = [this](ProbeId id, ProbeResult result) {
     look_at_host(Loop::now());
@@ -244,6 +248,13 @@ std::string Agent::worker_metrics() const {
   state("busy", s.busy);
   state("starting", s.starting);
   state("unkillable", s.unkillable);
+  family("vitald_worker_kill_method", "gauge", "1 for the way in which the end of a worker's processes is proven.");
+  for (const std::string_view method : {"cgroup", "subreaper", "group"}) {
+    out += "vitald_worker_kill_method{method=\"" + std::string(method) + "\"} " +
+           (s.kill_method == method ? "1" : "0") + "\n";
+  }
+  family("vitald_processes_unkillable", "gauge", "Processes dead workers left behind that SIGKILL does not end.");
+  out += "vitald_processes_unkillable " + text_of(s.unkillable_processes) + "\n";
   counter("vitald_workers_started_total", "Worker processes started.", s.started);
   counter("vitald_workers_killed_total", "Worker processes killed, most of them at a deadline.", s.killed);
   counter("vitald_workers_crashed_total", "Worker processes that ended by themselves.", s.crashed);

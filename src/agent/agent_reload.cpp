@@ -124,6 +124,7 @@ void Agent::adopt(const Prepared& prepared) {
   facts_.config_loaded = Loop::both().wall;
   ++facts_.reloads;
   pool_->set_max_blocking(config_->workers_max);
+  pool_->set_limits(config_->workers_memory_mib, config_->workers_processes, config_->workers_seccomp);
   performer_->adopt(Loop::both(), config_->plan, specs_);
   outputs_->adopt(config_->outputs);
   std::vector<std::string> names;

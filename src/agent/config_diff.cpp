@@ -96,7 +96,9 @@ ConfigDiff diff(const Config& before, const Config& after) {
   setting("state_dir", before.state_dir == after.state_dir);
   setting("overlays.spool", before.spool == after.spool);
   setting("module_path", before.module_path == after.module_path);
-  setting("workers.max", before.workers_max == after.workers_max);
+  setting("workers", before.workers_max == after.workers_max && before.workers_memory_mib == after.workers_memory_mib &&
+                         before.workers_processes == after.workers_processes &&
+                         before.workers_seccomp == after.workers_seccomp);
   setting("outputs", before.outputs == after.outputs);
   setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
   return d;

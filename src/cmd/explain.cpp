@@ -69,7 +69,8 @@ class Explainer {
     row("spool", config_.spool.empty() ? "off" : config_.spool);
     row("log", fmt::format("{} to {}", config_.log.format == LogConfig::Format::json ? "json" : "logfmt",
                            config_.log.file.empty() ? "standard error" : config_.log.file));
-    row("workers", fmt::format("at most {} blocking checks at a time", config_.workers_max));
+    row("workers", fmt::format("at most {} blocking checks at a time, {} MiB each, seccomp {}", config_.workers_max,
+                               config_.workers_memory_mib, config_.workers_seccomp));
     if (plan_.shutdown_drain > Duration::zero()) row("shutdown", "drain for " + format_duration(plan_.shutdown_drain));
   }
 

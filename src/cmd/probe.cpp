@@ -43,6 +43,7 @@ ProbeResult probe_once(const std::string& worker, const std::shared_ptr<const Ch
   PoolOptions pool_options;
   pool_options.worker = worker;
   pool_options.max_blocking = 1;
+  pool_options.proves_ends = true;
   Pool::Handlers handlers;
   handlers.done = [&](ProbeId, ProbeResult result) {
     found = std::move(result);

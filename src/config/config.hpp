@@ -109,6 +109,9 @@ struct Config {
   std::string spool;                     // where overlay files are dropped; empty = nowhere
   std::vector<std::string> module_path;  // what the config adds
   unsigned workers_max = 8;
+  unsigned workers_memory_mib = 512;  // of data, each; 0 = no limit
+  unsigned workers_processes = 0;     // their user may have; 0 = no limit
+  std::string workers_seccomp = "off";
   std::vector<OutputSpec> outputs;  // in the order written
 };
 

@@ -78,6 +78,15 @@ constexpr Key table[] = {
     {"log", "format", Kind::choice, "logfmt | json", "logfmt", "one event a line either way"},
     {"log", "file", Kind::text, "absolute path", "standard error", "reopened on SIGHUP"},
     {"workers", "max", Kind::integer, "", "8", "how many blocking checks may run at the same time", 1, 256},
+    {"workers", "memory_mib", Kind::integer, "", "512",
+     "MiB of data each worker may have; 0 = no limit. One that wants more ends, and its check says so", 0, 1048576},
+    {"workers", "processes", Kind::integer, "", "0",
+     "processes and threads the user of the workers may have, the agent's own included; 0 = no limit; no limit for "
+     "root",
+     0, 1000000},
+    {"workers", "seccomp", Kind::choice, "off | log | enforce", "off",
+     "system calls no check needs (ptrace, mount, bpf, keyctl, ...): written to the audit log, or the end of the "
+     "worker"},
     {"shutdown", "drain", Kind::duration, "", "0s",
      "after SIGTERM every output says drain for this long, so that balancers go away first", 0, hour},
 

@@ -150,8 +150,11 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
     if (!config.spool.empty() && !config.spool.starts_with('/'))
       overlays.complain("spool", fmt::format("'{}' is relative; write the whole path, from /, or off", *folder));
   }
-  config.workers_max =
-      static_cast<unsigned>(top.section("workers", "workers").integer("max").value_or(config.workers_max));
+  const Section workers = top.section("workers", "workers");
+  config.workers_max = static_cast<unsigned>(workers.integer("max").value_or(config.workers_max));
+  config.workers_memory_mib = static_cast<unsigned>(workers.integer("memory_mib").value_or(config.workers_memory_mib));
+  config.workers_processes = static_cast<unsigned>(workers.integer("processes").value_or(config.workers_processes));
+  config.workers_seccomp = workers.choice("seccomp").value_or(config.workers_seccomp);
   plan.shutdown_drain = top.section("shutdown", "shutdown").duration("drain").value_or(Duration{});
 
   std::vector<CheckDraft> drafts = read_checks(top, cx);

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "base/unique_fd.hpp"
+#include "loop/own_children.hpp"
 
 namespace vital {
 
@@ -31,7 +32,12 @@ struct Child::State {
     // What it left in its group goes with it; now, while the dead leader still keeps the number from being reused.
     kill(-pid, SIGKILL);
     int status = 0;
-    if (waitpid(pid, &status, WNOHANG) != pid) return;
+    {
+      // Forgotten in the moment the number becomes free.
+      const std::lock_guard lock(own_children().m);
+      if (waitpid(pid, &status, WNOHANG) != pid) return;
+      own_children().pids.erase(pid);
+    }
     is_running = false;
     const auto tell = std::move(ended);
     watch.reset();  // may drop the last reference to us: nothing of `this` after the next line
@@ -99,15 +105,21 @@ std::unique_ptr<Child> Child::start(Loop& loop, const ChildOptions& options, std
   auto state = std::make_shared<State>();
   const auto argv = pointers(options.argv);
   const auto environment = pointers(options.environment);
-  const int error =
-      posix_spawn(&state->pid, argv[0], &spawn.actions, &spawn.attributes, argv.data(), environment.data());
+  int error = 0;
+  {
+    const std::lock_guard lock(own_children().m);
+    error = posix_spawn(&state->pid, argv[0], &spawn.actions, &spawn.attributes, argv.data(), environment.data());
+    if (error == 0) own_children().pids.insert(state->pid);
+  }
   if (error != 0) throw std::system_error(error, std::generic_category(), "starting " + options.argv[0]);
   // Not yet reaped, so the pid is still ours.
   state->pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, state->pid, 0)));
   if (!state->pidfd) {
     const int code = errno;
     kill(-state->pid, SIGKILL);
+    const std::lock_guard lock(own_children().m);
     waitpid(state->pid, nullptr, 0);
+    own_children().pids.erase(state->pid);
     throw std::system_error(code, std::generic_category(), "watching " + options.argv[0]);
   }
   state->ended = std::move(ended);

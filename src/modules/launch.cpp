@@ -67,7 +67,11 @@ Launched launch_worker(Loop& loop, const LaunchOptions& options, std::function<v
                 "--parent",
                 std::to_string(getpid()),
                 "--memory-mib",
-                std::to_string(options.memory_mib)};
+                std::to_string(options.memory_mib),
+                "--processes",
+                std::to_string(options.processes),
+                "--seccomp",
+                options.seccomp};
   // One arena: a worker is not about to need more, and each costs memory.
   child.environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
                        "MALLOC_ARENA_MAX=1"};
@@ -80,6 +84,7 @@ Launched launch_worker(Loop& loop, const LaunchOptions& options, std::function<v
 std::string describe_status(int status) {
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
+    if (signal == SIGSYS) return "made a system call that workers.seccomp forbids (signal 31)";
     if (signal == SIGKILL) return "was killed (signal 9), perhaps for want of memory";
     return fmt::format("crashed (signal {})", signal);
   }

@@ -43,9 +43,11 @@ inline constexpr int worker_socket_number = 3;
 inline constexpr int worker_mark_number = 4;
 
 struct LaunchOptions {
-  std::string worker;         // path of vitald-worker
-  std::string role;           // async or blocking; for people looking at ps, describe and validate too
-  unsigned memory_mib = 512;  // of data (RLIMIT_DATA); 0 = no limit
+  std::string worker;           // path of vitald-worker
+  std::string role;             // async or blocking; for people looking at ps, describe and validate too
+  unsigned memory_mib = 512;    // of data (RLIMIT_DATA); 0 = no limit
+  unsigned processes = 0;       // of its user (RLIMIT_NPROC); 0 = no limit
+  std::string seccomp = "off";  // or log, enforce
 };
 
 struct Launched {

@@ -36,6 +36,9 @@ void Pool::start(ProbeId id, std::shared_ptr<const CheckSpec> spec, std::uint32_
 void Pool::abandon(ProbeId id) { impl_->abandon(id); }
 void Pool::retire(const std::shared_ptr<const CheckSpec>& spec) { impl_->retire(spec); }
 void Pool::set_max_blocking(unsigned max_blocking) { impl_->set_max_blocking(max_blocking); }
+void Pool::set_limits(unsigned memory_mib, unsigned processes, std::string seccomp) {
+  impl_->set_limits(memory_mib, processes, std::move(seccomp));
+}
 void Pool::shut_down(Duration patience, std::function<void()> ended) { impl_->shut_down(patience, std::move(ended)); }
 PoolStats Pool::stats() const { return impl_->stats(); }
 
@@ -47,10 +50,12 @@ Pool::Impl::Impl(Loop& loop, PoolOptions options, Handlers handlers)
       handlers_(std::move(handlers)),
       self_(std::make_shared<Impl*>(this)),
       agenda_timer_(loop, [this] { look_at_probes(); }),
-      sweep_timer_(loop, [this] { sweep(); }) {
+      sweep_timer_(loop, [this] { sweep(); }),
+      orphan_timer_(loop, [this] { look_for_orphans({}); }) {
   if (options_.idle_after <= Duration::zero()) options_.idle_after = 30s;
   if (options_.grace <= Duration::zero()) options_.grace = 1s;
   options_.max_blocking = std::max(1U, options_.max_blocking);
+  adopt_orphans();
 }
 
 Pool::Impl::~Impl() { *self_ = nullptr; }
@@ -85,9 +90,7 @@ void Pool::Impl::start(ProbeId id, Spec spec, std::uint32_t attempt, Instant dea
                                        friendly_duration(entry->until - now)));
     }
   }
-  if (const auto held = held_.find(s.check); held != held_.end() && held->second.is_unkillable) {
-    return refuse(probe, why_queued(probe));
-  }
+  if (is_unkillable(s.check)) return refuse(probe, why_queued(probe));
   if (s.module.lane == Lane::async) return start_async(probe);
   if (queue_.size() >= options_.max_queued) {
     ++counters_.queued_full;
@@ -255,6 +258,12 @@ std::string Pool::Impl::why_queued(const Probe& probe) const {
                ? fmt::format("unkillable: its last probe hangs in the kernel (pid {}); not run a second time", pid)
                : fmt::format("the worker of its last probe (pid {}) has not ended yet", pid);
   }
+  if (const auto* orphan = orphan_of(probe.spec->check)) {
+    return orphan->second.why.empty()
+               ? fmt::format("a process its last probe left behind (pid {}) has not ended yet", orphan->first)
+               : fmt::format("unkillable: a process its last probe left behind (pid {}) {}; not run a second time",
+                             orphan->first, orphan->second.why);
+  }
   if (probe.spec->module.lane == Lane::async) return "no worker free: the one it shares is being started again";
   return fmt::format("no worker free: all {} are busy", options_.max_blocking);
 }
@@ -302,7 +311,9 @@ WorkerProcess* Pool::Impl::launch(Lane lane, std::string* why) {
   }
   try {
     workers_.push_back(std::make_unique<WorkerProcess>(
-        loop_, *this, WorkerProcess::Options{options_.worker, lane, options_.memory_mib, options_.grace}));
+        loop_, *this,
+        WorkerProcess::Options{options_.worker, lane, options_.memory_mib, options_.grace, options_.processes,
+                               options_.seccomp, control_group_.value_or("")}));
   } catch (const std::system_error& e) {
     *why = fmt::format("no worker: {}", e.what());
     backoff_.failed("worker", *why, now);
@@ -360,6 +371,7 @@ void Pool::Impl::worker_result(WorkerProcess& worker, wire::Result sent) {
   if (is_blocking && sent.left_children) {
     note(Note::Level::warning, "worker_killed",
          {{"pid", std::to_string(worker.pid())}, {"why", "the module left processes behind"}});
+    hold(worker.last_check, worker);  // until they are gone, too
     kill(worker, "its module left processes behind");
   }
   if (is_wanted) {
@@ -406,19 +418,7 @@ void Pool::Impl::worker_unkillable(WorkerProcess& worker) {
   for (auto& [check, held] : held_) {
     if (held.worker == &worker) held.is_unkillable = true;
   }
-  // What waits for the dead: it will not come back soon.
-  std::vector<std::uint64_t> hopeless;
-  for (const auto& [id, probe] : probes_) {
-    const auto held = held_.find(probe.spec->check);
-    if (probe.place == Place::queued && held != held_.end() && held->second.is_unkillable) hopeless.push_back(id);
-  }
-  for (const std::uint64_t id : hopeless) {
-    Probe* probe = find(id);
-    if (probe == nullptr) continue;
-    std::erase(queue_, id);
-    for (const auto& [key, lane] : lanes_) std::erase(lane->waiting, id);
-    finish_unknown(*probe, why_queued(*probe));
-  }
+  give_up_hopeless();
   for (const auto& [key, lane] : lanes_) dispatch(*lane);
   dispatch();
   finish_shut_down();
@@ -430,6 +430,8 @@ void Pool::Impl::worker_ended(WorkerProcess& worker, const Ending& ending) {
   const std::unique_ptr<WorkerProcess> keep = std::move(*own);  // dies with this call
   workers_.erase(own);
   std::erase_if(held_, [&](const auto& h) { return h.second.worker == &worker; });
+  if (auto group = worker.take_control_group(); group && !group->is_gone()) graves_.push_back(std::move(*group));
+  look_for_orphans(worker.last_check);
   const std::string never_up = ending.was_up || ending.is_asked_for ? std::string()
                                : ending.is_ours                     ? "no worker: " + ending.how
                                                 : "no worker: vitald-worker " + ending.how + " before it was up";
@@ -525,8 +527,17 @@ void Pool::Impl::finish_shut_down() {
   tell();
 }
 
+void Pool::Impl::set_limits(unsigned memory_mib, unsigned processes, std::string seccomp) {
+  options_.memory_mib = memory_mib;
+  options_.processes = processes;
+  options_.seccomp = std::move(seccomp);
+}
+
 PoolStats Pool::Impl::stats() const {
   PoolStats out = counters_;
+  out.kill_method = kill_method();
+  out.unkillable_processes =
+      static_cast<unsigned>(std::ranges::count_if(orphans_, [](const auto& o) { return !o.second.why.empty(); }));
   for (const auto& worker : workers_) {
     switch (worker->state()) {
       case WorkerProcess::State::starting:

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -22,9 +23,14 @@ namespace vital {
 struct PoolOptions {
   std::string worker;  // path of vitald-worker
   unsigned max_blocking = 8;
-  Duration idle_after{};       // a blocking worker idle this long is let go; default 30 s if zero
-  unsigned max_queued = 1024;  // probes that may wait for a blocking worker
-  unsigned memory_mib = 512;   // of data a worker may have; 0 = no limit
+  Duration idle_after{};        // a blocking worker idle this long is let go; default 30 s if zero
+  unsigned max_queued = 1024;   // probes that may wait for a blocking worker
+  unsigned memory_mib = 512;    // of data a worker may have; 0 = no limit
+  unsigned processes = 0;       // its user may have (RLIMIT_NPROC); 0 = no limit
+  std::string seccomp = "off";  // or log, enforce: see worker/seccomp.hpp
+  // Adopt the orphans of this process and use a delegated control group, so that what a worker leaves behind is proven
+  // gone. For a process whose children are all started through Child.
+  bool proves_ends = false;
   Duration grace{};  // an async worker later than this past a deadline, or silent this long, is killed; default 1 s
 };
 
@@ -35,6 +41,8 @@ struct PoolStats {
   std::uint64_t probes = 0, queued_full = 0;                  // probes run; probes refused because the queue was full
   std::uint64_t bad_frames = 0;                               // what a worker sent that made no sense
   std::uint64_t late_results = 0;                             // of probes that were given up by then
+  unsigned unkillable_processes = 0;       // gauge: what dead workers left behind and SIGKILL does not end
+  std::string_view kill_method = "group";  // cgroup, subreaper or group: how the end of a worker's children is proven
 };
 
 class Pool {
@@ -69,6 +77,8 @@ class Pool {
 
   // Changes the bound; extra idle workers are let go.
   void set_max_blocking(unsigned max_blocking);
+  // For workers started from now on.
+  void set_limits(unsigned memory_mib, unsigned processes, std::string seccomp);
 
   // Asks every worker to finish and end; `ended` is called when all are gone, by force after `patience`.
   void shut_down(Duration patience, std::function<void()> ended);

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "probe/backoff.hpp"
 #include "probe/pool.hpp"
@@ -59,6 +60,13 @@ struct Pool::Impl final : WorkerOwner {
     bool is_unkillable = false;
   };
 
+  // A process that a worker left behind and that SIGKILL has not ended yet.
+  struct Orphaned {
+    std::string check;  // whose worker it was
+    Instant since{};
+    std::string why;  // once it has had time enough to die: it is unkillable
+  };
+
   Impl(Loop& loop, PoolOptions options, Handlers handlers);
   ~Impl() override;
 
@@ -67,6 +75,7 @@ struct Pool::Impl final : WorkerOwner {
   void abandon(ProbeId id);
   void retire(const Spec& spec);
   void set_max_blocking(unsigned max_blocking);
+  void set_limits(unsigned memory_mib, unsigned processes, std::string seccomp);
   void shut_down(Duration patience, std::function<void()> ended);
   PoolStats stats() const;
 
@@ -91,13 +100,23 @@ struct Pool::Impl final : WorkerOwner {
   void hold(const std::string& check, WorkerProcess& worker);
   void sweep();
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
-  bool is_held(const Probe& probe) const { return held_.contains(probe.spec->check); }
+  bool is_held(const Probe& probe) const {
+    return held_.contains(probe.spec->check) || orphan_of(probe.spec->check) != nullptr;
+  }
   void finish_shut_down();
 
   // pool_blocking.cpp
   void dispatch();
   WorkerProcess* pick(const Probe& probe);
   void reclaim_blocking(Probe& probe, const std::string& why);
+
+  // pool_orphans.cpp
+  void adopt_orphans();
+  const char* kill_method() const;
+  void look_for_orphans(const std::string& check);
+  const std::pair<const pid_t, Orphaned>* orphan_of(const std::string& check) const;
+  bool is_unkillable(const std::string& check) const;
+  void give_up_hopeless();
 
   // pool_async.cpp
   std::string lane_key(const CheckSpec& spec) const;
@@ -134,6 +153,12 @@ struct Pool::Impl final : WorkerOwner {
   std::set<std::string> apart_;  // culprits, by lane key: they get a worker of their own
   std::map<std::string, Held> held_;
   Backoff backoff_;  // "module:PATH" crashed at load, "check:NAME" at create, "worker" could not be started
+
+  bool has_adopted_ = false;
+  std::optional<std::string> control_group_;  // the directory workers' groups are made in
+  std::map<pid_t, Orphaned> orphans_;
+  std::vector<ControlGroup> graves_;  // groups of dead workers that cannot be removed yet
+  Timer orphan_timer_;
 
   PoolStats counters_;
   bool is_shutting_down_ = false;

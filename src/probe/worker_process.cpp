@@ -30,9 +30,16 @@ WorkerProcess::WorkerProcess(Loop& loop, WorkerOwner& owner, const Options& opti
   launch.worker = options_.program;
   launch.role = options_.lane == Lane::async ? "async" : "blocking";
   launch.memory_mib = options_.memory_mib;
+  launch.processes = options_.processes;
+  launch.seccomp = options_.seccomp;
   Launched launched = launch_worker(loop_, launch, [this](int status) { ended(status); });
   child_ = std::move(launched.child);
   mark_.emplace(std::move(launched.mark));
+  if (!options_.control_group.empty()) {
+    // Before it is told anything, so before it starts anything.
+    control_group_ = ControlGroup::make(options_.control_group, std::to_string(child_->pid()));
+    if (control_group_ && !control_group_->add(child_->pid())) control_group_.reset();
+  }
   run_delay_.emplace(child_->pid());
   channel_.emplace(loop_, std::move(launched.socket),
                    wire::Channel::Handlers{[this](std::string_view payload) { take(payload); },
@@ -53,6 +60,7 @@ bool WorkerProcess::run(std::uint64_t probe, const std::shared_ptr<const CheckSp
     by_number_.emplace(number, spec.get());
     paths_.insert(spec->module.path);
   }
+  last_check = spec->check;
   channel_->send(wire::ToWorker(wire::Run{probe, known->second.number, attempt, deadline}));
   return true;
 }
@@ -103,6 +111,7 @@ void WorkerProcess::kill(std::string why) {
   if (state_ == State::killed || state_ == State::unkillable || state_ == State::dead) return;
   state_ = State::killed;
   why_killed_ = std::move(why);
+  if (control_group_) control_group_->kill();
   child_->kill_group(SIGKILL);  // if the kernel refuses, the timer finds out
   timer_.arm_at(timer_due_ = Loop::now() + patience_to_die);
 }
@@ -197,6 +206,7 @@ void WorkerProcess::ended(int status) {
   if (ending.culprit == nullptr && !ending.is_ours && !was_shot) ending.culprit = spec_of(mark_->last());
   state_ = State::dead;
   timer_.disarm();
+  if (control_group_) control_group_->kill();  // what it left behind goes with it
   owner_.worker_ended(*this, ending);
 }
 

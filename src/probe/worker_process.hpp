@@ -8,8 +8,10 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "base/time.hpp"
+#include "loop/control_group.hpp"
 #include "loop/loop.hpp"
 #include "modules/channel.hpp"
 #include "modules/launch.hpp"
@@ -55,6 +57,9 @@ class WorkerProcess {
     Lane lane = Lane::blocking;
     unsigned memory_mib = 512;
     Duration grace{};
+    unsigned processes = 0;
+    std::string seccomp = "off";
+    std::string control_group;  // the directory its own group is made in; empty = none
   };
 
   // Throws std::system_error if it cannot be started.
@@ -77,12 +82,15 @@ class WorkerProcess {
   Duration silence() const;
 
   void stop();                 // politely; killed if that takes longer than grace
-  void kill(std::string why);  // at once, with its whole group
+  void kill(std::string why);  // at once, with its whole group, and with all it started where it has a control group
   void read_all() { channel_->read_all(); }
 
   State state() const { return state_; }
   bool is_usable() const { return (state_ == State::starting || state_ == State::up) && !is_cut_off_; }
   pid_t pid() const { return child_->pid(); }
+  bool has_control_group() const { return control_group_.has_value(); }
+  // Once it has ended: what is left of its group, to be removed when the kernel lets go.
+  std::optional<ControlGroup> take_control_group() { return std::exchange(control_group_, std::nullopt); }
   Lane lane() const { return options_.lane; }
   bool knows(const std::shared_ptr<const CheckSpec>& spec) const { return instances_.contains(spec.get()); }
   bool has_loaded(const std::string& path) const { return paths_.contains(path); }
@@ -91,6 +99,7 @@ class WorkerProcess {
   std::shared_ptr<const CheckSpec> culprit() const;  // whose code runs right now, as far as it says
 
   // For the owner's books.
+  std::string last_check;  // whose probe it was given last
   unsigned in_flight = 0;
   Instant idle_since{};
   std::optional<Instant> kill_at;  // it may finish what it does until then
@@ -117,6 +126,7 @@ class WorkerProcess {
   std::optional<wire::Channel> channel_;
   std::optional<MarkPage> mark_;
   std::unique_ptr<Child> child_;
+  std::optional<ControlGroup> control_group_;
   std::optional<RunDelay> run_delay_;
   std::unordered_map<const CheckSpec*, Known> instances_;
   std::unordered_map<std::uint32_t, const CheckSpec*> by_number_;

@@ -37,6 +37,11 @@ const Case cases[] = {
     {"spins", blocking("spin"), "fail/timeout", "no answer", short_time},
     {"stops itself", blocking("stop"), "fail/timeout", "no answer", short_time},
     {"hangs with a child", blocking("hang with a child"), "fail/timeout", "no answer", short_time},
+    {"throws through C", blocking("throw through C"), "unknown/agent", "the check threw: it is raining"},
+    {"recurses", blocking("recurse"), "unknown/agent", "the module crashed (signal 11)"},
+    {"ignores signals", blocking("ignore signals"), "fail/timeout", "no answer", short_time},
+    {"forks twice and calls setsid", blocking("fork and setsid"), "fail/timeout", "no answer", short_time},
+    {"forks a thousand", blocking("fork a thousand"), "pass/none", "done: fork a thousand"},
     {"leaves a child", blocking("leave a child"), "pass/none", "done: leave a child"},
     {"forks and both return", blocking("fork and return"), "pass/none", "from the parent"},
 #ifndef VITALD_SANITIZED  // which knows no limit
@@ -99,7 +104,7 @@ TEST_CASE("whatever a module does, its probe has the right verdict on time and i
   adopt_orphans();
   const std::size_t before = descriptors();
   {
-    BenchCore core({.max_blocking = 4, .memory_mib = 64});
+    BenchCore core({.max_blocking = 4, .memory_mib = 64, .proves_ends = true});
     REQUIRE(core.run(answers("good"), 2s).result.verdict == Verdict::pass);
     REQUIRE(core.run(async("answer", "good-async"), 2s).result.verdict == Verdict::pass);
     const auto good = answers("good");
@@ -419,6 +424,59 @@ TEST_CASE("what SIGKILL cannot end is counted, not waited for, and never run a s
     file->release();
     CHECK(core.turn_until([] { return children().empty(); }, 5s));
   }
+}
+
+TEST_CASE("what a killed worker left behind in the kernel is held against its check, and against no other") {
+  const auto file = HangingFile::make();
+  if (file == nullptr) {
+    WARN("skipped: needs root and /dev/fuse");
+    return;
+  }
+  BenchCore core({.max_blocking = 2, .proves_ends = true});
+  const auto spec = make_spec("disk", "misbehaves", Lane::blocking,
+                              {{"how", "leave one that opens"}, {"time", "1"}, {"file", file->path()}});
+  CHECK(word(core.run(spec, 700ms)) == "fail/timeout");
+  REQUIRE(file->is_open_asked());
+  CHECK(core.turn_until([&] { return core.pool().stats().unkillable_processes == 1; }, 5s));
+  CHECK(core.has_note("process_unkillable"));
+  const Outcome outcome = core.run(spec, 5s);
+  CHECK(word(outcome) == "unknown/agent");
+  CHECK(outcome.result.text.find("unkillable: a process its last probe left behind (pid ") == 0);
+  CHECK(outcome.result.text.find("state D") != std::string::npos);
+  CHECK(word(core.run(answers(), 5s)) == "pass/none");
+  file->release();
+  CHECK(core.turn_until([&] { return core.pool().stats().unkillable_processes == 0; }, 5s));
+  CHECK(word(core.run(blocking("sleep", "disk"), 5s)) == "pass/none");
+  core.shut_down();
+  CHECK(core.turn_until([] { return children().empty(); }, 2s));
+}
+
+TEST_CASE("a worker under the filter ends with the call it must not make, and its check says so") {
+  BenchCore core({.max_blocking = 1, .seccomp = "enforce"});
+  CHECK(word(core.run(answers(), 5s)) == "pass/none");
+  const Outcome outcome = core.run(blocking("ptrace"), 5s);
+  CHECK(word(outcome) == "unknown/agent");
+  CHECK(outcome.result.text == "the module made a system call that workers.seccomp forbids (signal 31)");
+  core.pool().set_limits(512, 0, "log");
+  CHECK(core.turn_until([&] { return core.pool().stats().idle == 0; }, 2s));
+  CHECK(word(core.run(blocking("ptrace"), 5s)) == "pass/none");
+}
+
+// Not part of an ordinary run: test-probe "[long]".
+TEST_CASE("of a thousand hung probes, 990 have their verdict within 200 ms of the deadline", "[.][long]") {
+  BenchCore core({.max_blocking = 4, .proves_ends = true});
+  const char* const ways[] = {"spin", "stop", "ignore signals", "fork and setsid"};
+  std::vector<Duration> late;
+  for (int round = 0; round < 250; ++round) {
+    std::vector<std::uint64_t> ids;
+    for (const char* way : ways) ids.push_back(core.start(blocking(way, way), 150ms));
+    for (const auto id : ids) late.push_back(core.wait(id).took - 150ms);
+  }
+  std::ranges::sort(late);
+  WARN("p50 " << late[500] / 1us << " us, p99 " << late[990] / 1us << " us, worst " << late[999] / 1us << " us");
+  CHECK(late[990] < 200ms);
+  core.shut_down();
+  CHECK(core.turn_until([] { return children().empty(); }, 2s));
 }
 
 // ---- growth ----

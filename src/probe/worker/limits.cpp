@@ -13,6 +13,7 @@
 
 #include "base/unique_fd.hpp"
 #include "probe/worker/sanitized.hpp"
+#include "probe/worker/seccomp.hpp"
 
 namespace vital::worker {
 namespace {
@@ -33,6 +34,8 @@ void do_nothing(int) {}
 bool apply(const Limits& limits) {
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // What a module's children leave behind is seen here first, and not only once this worker is dead.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (getppid() != limits.parent) return false;  // it died before we asked to die with it
   prctl(PR_SET_NAME, limits.is_async ? "vitald-async" : "vitald-blocking");
 
@@ -42,6 +45,7 @@ bool apply(const Limits& limits) {
 #ifndef VITALD_SANITIZED  // its shadow memory counts as data
   if (limits.memory_mib > 0) limit(RLIMIT_DATA, static_cast<rlim_t>(limits.memory_mib) * 1024 * 1024);
 #endif
+  if (limits.processes > 0) limit(RLIMIT_NPROC, limits.processes);
   umask(077);
 
   // A service manager that stops the agent tells every process of the unit; ours end when the agent says so, so that
@@ -56,7 +60,7 @@ bool apply(const Limits& limits) {
   constexpr std::string_view text = "500";
   if (score) [[maybe_unused]]
     const ssize_t n = write(score.get(), text.data(), text.size());
-  return true;
+  return filter_system_calls(limits.seccomp);
 }
 
 }  // namespace vital::worker

@@ -115,6 +115,8 @@ struct Start {
   bool is_async = false;
   pid_t parent = 0;
   unsigned memory_mib = 0;
+  unsigned processes = 0;
+  std::string seccomp;
 };
 
 std::optional<Start> parse(const std::vector<std::string>& arguments) {
@@ -132,6 +134,10 @@ std::optional<Start> parse(const std::vector<std::string>& arguments) {
       if (!number(value, out.parent)) return {};
     } else if (arguments[i] == "--memory-mib") {
       if (!number(value, out.memory_mib)) return {};
+    } else if (arguments[i] == "--processes") {
+      if (!number(value, out.processes)) return {};
+    } else if (arguments[i] == "--seccomp") {
+      out.seccomp = value;
     } else {
       return {};
     }
@@ -155,7 +161,7 @@ int serve(const std::vector<std::string>& arguments) {
   }
   close(worker_socket_number);
   close(worker_mark_number);
-  if (!apply({start->parent, start->memory_mib, start->is_async})) return 2;
+  if (!apply({start->parent, start->memory_mib, start->is_async, start->processes, start->seccomp})) return 2;
   MarkPage mark(std::move(memory));
   mark.close_descriptor();
   {

@@ -1,6 +1,7 @@
 // A blocking module that does wrong what a module can do wrong, one thing for each value of `how`.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,13 @@ class Misbehaves final : public vital::check::Blocking {
     if (how_ == "exit") std::exit(0);
     if (how_ == "throw") throw std::runtime_error("it is raining");
     if (how_ == "throw a number") throw 42;
+    if (how_ == "throw through C") throw_through_c();
+    if (how_ == "recurse") return pass(std::to_string(recurse(1)));
+    if (how_ == "ignore signals") ignore_signals();
+    if (how_ == "fork and setsid") fork_and_setsid();
+    if (how_ == "fork a thousand") fork_a_thousand();
+    if (how_ == "leave one that opens") leave_one_that_opens();
+    if (how_ == "ptrace") ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
     if (how_ == "leave a child") leave_child();
     if (how_ == "fork and return") return fork_and_return();
     if (how_ == "hang with a child") {
@@ -62,6 +70,46 @@ class Misbehaves final : public vital::check::Blocking {
   }
 
  private:
+  // Through frames of the C library, which know no exceptions.
+  static void throw_through_c() {
+    int numbers[] = {3, 2, 1};
+    qsort(numbers, 3, sizeof numbers[0],
+          [](const void*, const void*) -> int { throw std::runtime_error("it is raining"); });
+  }
+  static unsigned recurse(unsigned depth) {  // NOLINT(misc-no-recursion): that is the point
+    volatile char frame[4096];
+    frame[depth % sizeof frame] = static_cast<char>(depth);
+    return depth == 0 ? 0 : recurse(depth + 1) + static_cast<unsigned>(frame[0]);
+  }
+  static void ignore_signals() {
+    for (int number = 1; number < 32; ++number) signal(number, SIG_IGN);
+    keep_busy_for(std::chrono::hours(1));
+  }
+  // Twice, so that nobody waits for the last one; then the worker is held up until it is killed.
+  void fork_and_setsid() const {
+    if (fork() == 0) {
+      setsid();
+      if (fork() == 0) leave_child();
+      _exit(0);
+    }
+    keep_busy_for(std::chrono::hours(1));
+  }
+  void leave_one_that_opens() const {
+    if (fork() == 0) {
+      setsid();
+      if (fork() == 0) open_file();
+      _exit(0);
+    }
+    keep_busy_for(std::chrono::hours(1));
+  }
+  static void fork_a_thousand() {
+    for (int n = 0; n < 1000; ++n) {
+      if (fork() != 0) continue;
+      setsid();
+      keep_busy_for(std::chrono::hours(1));
+      _exit(0);
+    }
+  }
   static void spin() {
     std::atomic<unsigned long> turns{0};
     while (true) ++turns;
