@@ -18,6 +18,9 @@ constexpr std::size_t max_waiting = 16384;  // probes that may wait for a worker
 constexpr Duration calm = 60s;              // a crash after this long is the first again
 constexpr Duration longest_pause = 30s;
 
+// What keeps children of its own kills what it does not know of, and has a worker to itself for that.
+bool shares_a_worker(const ModuleInfo& module) { return module.is_builtin && module.type != "exec_lines"; }
+
 // The first crash costs nothing, further ones 200 ms, 400 ms, ...
 Duration pause_after(unsigned crashes) {
   if (crashes <= 1) return {};
@@ -29,7 +32,7 @@ Duration pause_after(unsigned crashes) {
 std::string Pool::Impl::lane_key(const CheckSpec& spec) const {
   if (std::string own = "check:" + spec.check; !apart_.empty() && apart_.contains(own)) return own;
   const std::string module = "module:" + spec.module.path;
-  return spec.module.is_builtin && !apart_.contains(module) ? std::string("builtin") : module;
+  return shares_a_worker(spec.module) && !apart_.contains(module) ? std::string("builtin") : module;
 }
 
 Pool::Impl::AsyncLane& Pool::Impl::lane_of(const CheckSpec& spec) {

@@ -438,7 +438,7 @@ TEST_CASE("what a killed worker left behind in the kernel is held against its ch
   CHECK(word(core.run(spec, 700ms)) == "fail/timeout");
   REQUIRE(file->is_open_asked());
   CHECK(core.turn_until([&] { return core.pool().stats().unkillable_processes == 1; }, 5s));
-  CHECK(core.has_note("process_unkillable"));
+  CHECK(core.turn_until([&] { return core.has_note("process_unkillable"); }, 5s));
   const Outcome outcome = core.run(spec, 5s);
   CHECK(word(outcome) == "unknown/agent");
   CHECK(outcome.result.text.find("unkillable: a process its last probe left behind (pid ") == 0);
