@@ -1,11 +1,14 @@
 """What the documents show works: every configuration passes check-config, every module example builds, is contained in its
 page, and runs; what is shown of HAProxy and Prometheus is accepted by them."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -41,7 +44,8 @@ def modules():
     directory = temporary_directory("modules")
     directory.chmod(0o755)
     source = ROOT / "docs/examples/module"
-    for compiler, standard, name in (("g++", "c++17", "spool.cpp"), ("gcc", "c99", "uptime.c")):
+    for compiler, standard, name in (("g++", "c++17", "spool.cpp"), ("g++", "c++17", "banner.cpp"), ("g++", "c++17", "depth.cpp"),
+                                     ("gcc", "c99", "uptime.c")):
         out = directory / (name.split(".")[0] + ".so")
         subprocess.run([compiler, f"-std={standard}", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
                         f"-I{ROOT}/include", "-o", out, source / name], check=True, timeout=120)
@@ -70,7 +74,7 @@ def test_a_configuration_that_is_shown_is_valid(text, tmp_path, modules):
     assert done.returncode == 0, done.stdout + done.stderr + text
 
 
-@pytest.mark.parametrize("source", ["spool.cpp", "uptime.c"])
+@pytest.mark.parametrize("source", ["spool.cpp", "uptime.c", "banner.cpp", "depth.cpp"])
 def test_the_page_shows_the_example_as_it_is(source):
     assert (ROOT / "docs/examples/module" / source).read_text() in (ROOT / "docs/writing-a-module.md").read_text()
 
@@ -87,6 +91,27 @@ def test_the_example_modules_run_in_the_agent(modules, tmp_path):
         assert "12 files wait" in agent.check("outgoing")["output"]
         assert agent.check("outgoing")["measures"][0]["value"] == 12
         assert agent.check("booted")["state"] == "pass"
+
+
+def test_an_async_example_greets_a_server_and_counts_with_a_command(modules):
+    with socket.create_server(("127.0.0.1", 0)) as greeter:
+        def greet():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = greeter.accept()[0]
+                    connection.sendall(b"220 mail.example.jp ready\r\n")
+                    connection.close()
+        threading.Thread(target=greet, daemon=True).start()
+        with Agent({"module_path": [str(modules)], "profile": "strict", "checks": {
+                "mail": {"type": "banner", "host": "127.0.0.1", "port": greeter.getsockname()[1]},
+                "wrong": {"type": "banner", "host": "127.0.0.1", "port": greeter.getsockname()[1], "expect": "SSH-"},
+                "jobs": {"type": "depth", "command": ["/bin/echo", "1200"]}}}) as agent:
+            agent.wait_ready()
+            agent.wait_for(lambda: agent.check("jobs")["state"] == "fail" and agent.check("wrong")["state"] == "fail")
+            assert agent.check("mail")["state"] == "pass" and "220 mail.example.jp ready" in agent.check("mail")["output"]
+            assert agent.check("wrong")["cause"] == "content"
+            assert agent.check("jobs")["output"] == "1200 jobs wait"
+        greeter.shutdown(socket.SHUT_RDWR)
 
 
 def test_what_the_constructor_refuses_is_a_config_error_with_its_place(modules, tmp_path):

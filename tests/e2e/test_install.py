@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_everything_is_in_its_place(installed):
         assert os.access(prefix / program, os.X_OK), program
     modules = {p.stem for p in find(root, "disk.so").parent.iterdir()}
     assert {"disk", "memory", "load", "tcp"} <= modules and find(root, "disk.so").parent.parts[-2:] == ("vitald", "checks")
-    for header in ("module.h", "check.hpp", "ext/loop.h", "ext/resolve.h", "ext/log.h"):
+    for header in ("module.h", "check.hpp", "child.hpp", "ext/loop.h", "ext/resolve.h", "ext/log.h", "ext/spawn.h"):
         assert (prefix / "include" / "vitald" / header).exists(), header
     assert find(root, "vitald.service").parent == prefix / "lib/systemd/system"
     assert find(root, "vitald.socket").parent == prefix / "lib/systemd/system"
@@ -84,6 +85,73 @@ def test_pkg_config_tells_where_modules_go_and_a_module_builds_with_it(installed
     for source, compiler, standard in (("uptime.c", "gcc", "c99"), ("spool.cpp", "g++", "c++17")):
         subprocess.run([compiler, f"-std={standard}", "-fPIC", "-shared", *flags, "-o", tmp_path / f"{source}.so",
                         ROOT / "docs/examples/module" / source], check=True, timeout=120)
+
+
+@pytest.fixture
+def stranger(installed, tmp_path):
+    """Somebody who has the installation and nothing of our source: where he works, and his environment."""
+    root, prefix = installed
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(find(root, "vitald.pc").parent), "PKG_CONFIG_SYSROOT_DIR": str(root),
+                   "PATH": f"{prefix / 'bin'}:{os.environ['PATH']}"}
+    place = tmp_path / "stranger"
+    place.mkdir()
+    return place, environment
+
+
+def run(stranger, *words, timeout=200):
+    place, environment = stranger
+    done = subprocess.run([str(w) for w in words], cwd=place, env=environment, capture_output=True, text=True,
+                          timeout=timeout, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{words}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a module must belong to root")
+def test_from_an_empty_directory_to_a_green_check(installed, stranger, record_property):
+    """The ten minutes of docs/writing-a-module.md, with its own commands; the machine's share of them."""
+    root, prefix = installed
+    place, _ = stranger
+    began = time.monotonic()
+    example = root / "usr/local/share/doc/vitald/examples/module/spool.cpp"
+    shutil.copy(example if example.exists() else find(root, "spool.cpp"), place)
+    flags = run(stranger, "pkg-config", "--cflags", "vitald").split()
+    run(stranger, "g++", "-std=c++17", "-O2", "-fPIC", "-shared", *flags, "-o", "spool.so", "spool.cpp")
+    assert "all is well" in run(stranger, "vitald", "module-test", "--no-valgrind", "./spool.so", "path=/etc")
+    modules = place / "modules"
+    run(stranger, "install", "-D", "-m", "644", "spool.so", modules / "spool.so")
+    place.chmod(0o755)
+    (place / "vitald.yaml").write_text(
+        f"profile: strict\nmodule_path: [{modules}]\nstate_dir: {place}/state\n"
+        f"listen: {{health: {{address: '127.0.0.1:0'}}, admin: {{socket: {place}/admin.sock}}}}\n"
+        "checks:\n  outgoing: {type: spool, path: /etc, warn: 5000, fail: 50000}\n")
+    assert "ok" in run(stranger, "vitald", "check-config", "-c", "vitald.yaml")
+    assert "files wait in /etc" in run(stranger, "vitald", "probe", "-c", "vitald.yaml", "outgoing")
+    process = subprocess.Popen([prefix / "bin/vitald", "run", "-c", place / "vitald.yaml"], cwd="/",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: fetch(place / "admin.sock", "/health/default/outgoing").status == 200, 30)
+    finally:
+        process.terminate()
+        assert process.wait(15) == 0
+    record_property("seconds", time.monotonic() - began)
+    print(f"from an empty directory to a green check in {time.monotonic() - began:.1f} s")
+
+
+def test_the_example_project_builds_tests_and_installs_itself_with_what_is_installed(installed, stranger):
+    root, prefix = installed
+    place, environment = stranger
+    for file in find(root, "spool.cpp").parent.iterdir():
+        shutil.copy(file, place)
+    assert str(root) in run(stranger, "pkg-config", "--cflags", "vitald"), "the headers are the installed ones"
+    meson = shutil.which("meson") or "/usr/bin/meson"
+    run(stranger, meson, "setup", "build", "-Dwerror=true", "--prefix=/usr/local")
+    run(stranger, meson, "compile", "-C", "build")
+    run(stranger, meson, "test", "-C", "build", timeout=280)
+    run(stranger, meson, "install", "-C", "build", "--no-rebuild", "--destdir", place / "out")
+    built = {p.stem for p in (place / "out/usr/local/lib/vitald/modules").iterdir()}
+    assert built == {"spool", "uptime", "banner", "depth"}
+    listed = run(stranger, "vitald", "modules", "--module-path", place / "out/usr/local/lib/vitald/modules")
+    assert all(re.search(rf"^{name} ", listed, re.M) for name in built) and "cannot be used" not in listed
 
 
 @pytest.fixture

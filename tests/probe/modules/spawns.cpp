@@ -1,4 +1,6 @@
 // An async module that runs a command with "vital.spawn/1" and says all it heard of it.
+#include <fcntl.h>
+
 #include <vitald/child.hpp>
 
 namespace {
@@ -45,6 +47,8 @@ class Runs final : public AsyncProbe {
 class Spawns final : public Async {
  public:
   Spawns(Host host, const Options& options) : host_(host), limit_(options.duration("limit")) {
+    // Careless, as libraries are: this would be inherited.
+    [[maybe_unused]] static const int stray = open("/dev/null", O_RDONLY);
     command_.argv = options.list("command");
     command_.environment = options.map("env");
     command_.directory = options.text_or("directory", "");
