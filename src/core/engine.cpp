@@ -69,7 +69,9 @@ Step Engine::Impl::apply(Now now, const Input& input) {
   effects_.clear();
   notice_lateness(now);
   std::visit([&](const auto& in) { take(now, in); }, input);
-  run_due(now);
+  // A loop that was busy elsewhere finds many things at once. Only when it comes to nothing but the time has it read
+  // all that was waiting: an answer that came in time must not lose to a deadline that is looked at first.
+  run_due(now, std::holds_alternative<Tick>(input));
   for (const Overlay& gone : overlays_.expire(now.mono)) {
     note(Note::Level::info, "overlay_expired", fields_of(gone));
     services_dirty_ = is_loud_ = true;
@@ -159,20 +161,21 @@ void Engine::Impl::take(Now now, const Slept& in) {
 
 // ---- probes --------------------------------------------------------------------------------------------------------
 
-void Engine::Impl::run_due(Now now) {
+void Engine::Impl::run_due(Now now, bool may_pass_deadlines) {
   for (std::uint32_t i = 0; i < wakes_.size(); ++i) {
-    if (wakes_[i] <= now.mono) run_due(now, i);
+    if (wakes_[i] <= now.mono) run_due(now, i, may_pass_deadlines);
   }
 }
 
-void Engine::Impl::run_due(Now now, std::uint32_t check) {
+void Engine::Impl::run_due(Now now, std::uint32_t check, bool may_pass_deadlines) {
   Slot& slot = slots_[check];
   const State from = slot.state.state();
   const bool was_flapping = slot.state.is_flapping();
   if (slot.state.advance(now)) changed(now, check, from);
   tell_flapping(check, was_flapping);
   if (slot.cycle) {
-    if (const Flight* f = slot.cycle->flight(); f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
+    const Flight* f = slot.cycle->flight();
+    if (may_pass_deadlines && f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
     if (!slot.cycle->flight() && slot.cycle->wake() <= now.mono) {
       const ProbeId id(next_probe_++);
       launch(check, slot.cycle->is_idle() ? slot.cycle->begin(now.mono, id, &counters_.skipped_cycles)

@@ -26,7 +26,7 @@ namespace vital {
 // ---- inputs
 // ----------------------------------------------------------------------------------------------------------
 
-// Nothing but the passing of time. Also says how late the loop is, by comparison with the promised wake_at.
+// The passing of time, after all that was waiting: only this passes deadlines. Also shows how late the loop is.
 struct Tick {};
 
 struct ProbeDone {

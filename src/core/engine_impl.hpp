@@ -55,8 +55,8 @@ struct Engine::Impl {
   void notice_lateness(Now now);
   void resume_after_stall(Now now, Duration late);
   static void look_anew(Now now, Slot& slot);
-  void run_due(Now now);
-  void run_due(Now now, std::uint32_t check);
+  void run_due(Now now, bool may_pass_deadlines);
+  void run_due(Now now, std::uint32_t check, bool may_pass_deadlines);
   void launch(std::uint32_t check, const Flight& flight);
   void drop_flight(std::uint32_t check, bool abandon);
   void pass_deadline(Now now, std::uint32_t check);

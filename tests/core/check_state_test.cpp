@@ -112,6 +112,16 @@ TEST_CASE("an n of m window makes trouble that comes and goes fall") {
   CHECK(state.state() == State::fail);
 }
 
+TEST_CASE("however often a check falls, the hold ends two half-lives after the last fall") {
+  FlapPenalty penalty(FlapPlan{3.0, 1.5, 60s});
+  const Instant now(1000s);
+  for (int i = 0; i < 100; ++i) penalty.fell(now);
+  CHECK(penalty.at(now) == FlapPenalty::cap);
+  CHECK(penalty.is_flapping());
+  CHECK_FALSE(penalty.advance(now + 119s));
+  CHECK(penalty.advance(now + 121s));
+}
+
 TEST_CASE("a check that keeps falling is flapping and held down until the penalty has decayed") {
   CheckPlan check = a_check("db");
   check.rise = check.fall = 1;

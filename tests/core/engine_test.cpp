@@ -1,10 +1,69 @@
 // The engine as a whole: probes, deadlines, late and double results, reload, overlays, what is published.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "core/stage.hpp"
 
 using namespace vital;
 using namespace vital::test;
+
+TEST_CASE("a look on demand leaves the planned one, unless that would come right after it, or there is bad news") {
+  Stage stage(all_of({a_check("db")}));
+  stage.run(10s);
+  for (const std::size_t seen = stage.starts.size(); stage.starts.size() == seen;) stage.run(10ms);
+  stage.run(100ms);
+  const Instant due = *stage.check("db").next_due;  // a whole interval ahead
+  const auto ask = [&](Instant when) {
+    stage.run(when - stage.now().mono);
+    stage.input(RunNow{stage.id("db")});
+    const std::size_t begun = stage.starts.size();
+    stage.run(10s);
+    REQUIRE(stage.starts.size() > begun);
+    return stage.starts[begun].at;
+  };
+  SECTION("long before it") { CHECK(ask(due - 3s) == due); }
+  SECTION("right before it") { CHECK(ask(due - 100ms) == due - 100ms + 2s); }
+  SECTION("bad news") {
+    stage.target("db").refuse();
+    CHECK(ask(due - 3s) == due - 3s + 2s);
+  }
+}
+
+TEST_CASE("however often a check fails, its dependencies are not looked at more often than their edge interval") {
+  CheckPlan db = a_check("db"), app = a_check("app");
+  db.interval = 60s;
+  db.edge_interval = 5s;
+  app.interval = app.edge_interval = 200ms;
+  app.timeout = 100ms;
+  app.fall = 1000;
+  app.depends_on = {CheckId(0)};
+  Stage stage(all_of({db, app}));
+  stage.run(2s);
+  stage.target("app").refuse();
+  stage.starts.clear();
+  stage.run(20s);
+  const auto looks =
+      std::count_if(stage.starts.begin(), stage.starts.end(), [](const Stage::Start& s) { return s.check == "db"; });
+  CHECK(looks >= 3);
+  CHECK(looks <= 5);
+}
+
+TEST_CASE("two nodes with the same config do not retry in step, and one does so the same each time") {
+  const auto wait_of = [](const std::string& node) {
+    CheckPlan check = a_check("db");
+    check.retries = 1;
+    check.retry_delay = 1s;
+    Plan plan = all_of({check});
+    plan.node = node;
+    Stage stage(plan);
+    stage.target("db").refuse();
+    stage.run(3s);
+    REQUIRE(stage.starts.size() >= 2);
+    return stage.starts[1].at - stage.starts[0].at;
+  };
+  CHECK(wait_of("web-1") != wait_of("web-2"));
+  CHECK(wait_of("web-1") == wait_of("web-1"));
+}
 
 TEST_CASE("before the first result a service is pending and answered as fail") {
   Stage stage(all_of({a_check("db")}));
