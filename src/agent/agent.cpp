@@ -110,7 +110,8 @@ int Agent::run() {
   pool_.reset();
   if (store_ && performer_ && code_ == 0) save_state({});
   const bool is_saved = !store_ || store_->finish(patience_with_disk);
-  has_strays_ = !certificates_.stop() || !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays());
+  has_strays_ = !certificates_.stop() || !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays()) ||
+                (spool_folder_ && spool_folder_->is_busy());
   outputs_.reset();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   return code_;

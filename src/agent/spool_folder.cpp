@@ -80,7 +80,7 @@ struct SpoolFolder::Shared {
   SpoolFolder* owner = nullptr;  // loop only; null when it is gone
   std::mutex m;
   std::condition_variable changed;
-  bool is_wanted = false, is_ending = false;  // guarded by m
+  bool is_wanted = false, is_looking = false, is_ending = false;  // guarded by m
 };
 
 SpoolListing SpoolFolder::list(const std::string& folder, int inotify) {
@@ -140,12 +140,14 @@ SpoolFolder::SpoolFolder(Loop& loop, std::shared_ptr<Mailbox> mail, std::string 
       shared->changed.wait(lock, [&] { return shared->is_wanted || shared->is_ending; });
       if (shared->is_ending) return;
       shared->is_wanted = false;
+      shared->is_looking = true;
       lock.unlock();
       auto found = std::make_shared<SpoolListing>(list(path, shared->inotify.get()));
       shared->mail->post([shared, found] {
         if (shared->owner != nullptr) shared->owner->looked(std::move(*found));
       });
       lock.lock();
+      shared->is_looking = false;
     }
   }).detach();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -165,6 +167,11 @@ void SpoolFolder::look() {
   const std::lock_guard lock(shared_->m);
   shared_->is_wanted = true;
   shared_->changed.notify_all();
+}
+
+bool SpoolFolder::is_busy() const {
+  const std::lock_guard lock(shared_->m);
+  return shared_->is_looking;
 }
 
 // What was told does not matter: all of it is looked at anew.

@@ -35,6 +35,9 @@ class SpoolFolder {
   // Look now. One look at a time: asked during one, another follows it.
   void look();
 
+  // A look is under way: its thread may be stuck on the disk.
+  bool is_busy() const;
+
   const std::string& folder() const { return folder_; }
 
   // One look, on the calling thread; waits for the disk. Changes from now on are told to `inotify`, if it is one.
