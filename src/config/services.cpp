@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 
+#include "base/duration.hpp"
 #include "base/text.hpp"
 #include "config/draft.hpp"
 #include "config/rule_reader.hpp"
@@ -145,6 +146,19 @@ class Settler {
   std::vector<std::optional<std::uint32_t>> place_;
 };
 
+// A check whose first result comes too late for the service's patience at a start.
+void warn_of_late_starts(const ServicePlan& s, const Plan& plan, Mark mark, Problems& problems) {
+  for (const CheckId id : rules::checks_of(plan, s.rule)) {
+    const CheckPlan& c = plan.at(id);
+    if (c.start_delay <= Duration::zero() || c.start_delay + c.timeout <= s.startup_timeout) continue;
+    problems.warn(mark, "services." + s.name,
+                  fmt::format("waits {} at a start for first results, but check {} begins after {} and may take {}; "
+                              "raise startup_timeout to more than both, or lower start_delay",
+                              format_duration(s.startup_timeout), c.name, format_duration(c.start_delay),
+                              format_duration(c.timeout)));
+  }
+}
+
 }  // namespace
 
 void read_services(const Entry* section, const std::vector<CheckDraft>& drafts, Plan& plan, Problems& problems) {
@@ -181,8 +195,10 @@ void read_services(const Entry* section, const std::vector<CheckDraft>& drafts, 
   Settler settler(services, names, plan);
   for (std::uint32_t i = 0; i < services.size(); ++i) settler.settle(i);
   for (const ServicePlan& s : plan.services) {
+    const Mark mark = n.find(s.name)->mark;
+    warn_of_late_starts(s, plan, mark, problems);
     if (rules::can_fail(plan, s)) continue;
-    problems.warn(n.find(s.name)->mark, "services." + s.name,
+    problems.warn(mark, "services." + s.name,
                   "can only warn, never fail: its checks are shared, in shadow or not critical");
   }
 }
