@@ -169,13 +169,42 @@ int timerfd_settime(int fd, int flags, const struct itimerspec* new_value, struc
 """
 
 
+# What a suspend looks like from within: the clock that counts it has moved on, the other has not.
+SLEEPING_CLOCK = """
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t which, struct timespec* t) {
+  int result = (int)syscall(SYS_clock_gettime, which, t);
+  if (which == CLOCK_BOOTTIME && result == 0) {
+    FILE* f = fopen(getenv("SLEPT_FILE"), "re");
+    long seconds = 0;
+    if (f != NULL && fscanf(f, "%ld", &seconds) == 1) t->tv_sec += seconds;
+    if (f != NULL) fclose(f);
+  }
+  return result;
+}
+"""
+
+
+def preload(tmp_path, source):
+    """A library made of this, to be put before all others."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs the package gcc")
+    library = tmp_path / "shim.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=source, text=True, check=True)
+    return library
+
+
 @pytest.fixture
 def clock(tmp_path):
     """A file that says by how much the wall clock of a process is off, and the environment for that process."""
-    if FAKETIME is None or shutil.which("gcc") is None:
-        pytest.skip("needs the packages faketime and gcc")
-    shim = tmp_path / "timers.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", shim, "-"], input=PLAIN_TIMERS, text=True, check=True)
+    if FAKETIME is None:
+        pytest.skip("needs the package faketime")
+    shim = preload(tmp_path, PLAIN_TIMERS)
     file = tmp_path / "clock"
     file.write_text("+0")
     env = {"LD_PRELOAD": f"{shim} {FAKETIME}", "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
@@ -213,6 +242,23 @@ def test_a_restart_across_a_clock_that_went_back_trusts_nothing_old_and_changes_
         clock.jump("-10d")
         agent.start()
         agent.wait_for(lambda: agent.health().status == 200)
+        assert not changes(agent)
+
+
+def test_a_host_that_slept_ages_what_was_known_and_looks_again_before_anything_changes(target, tmp_path):
+    slept = tmp_path / "slept"
+    slept.write_text("0")
+    env = {"LD_PRELOAD": str(preload(tmp_path, SLEEPING_CLOCK)), "SLEPT_FILE": str(slept)}
+    config = {"checks": {f"c{i}": tcp(target.address, interval="3s", edge_interval="1s") for i in range(6)}}
+    with Agent(config, env=env) as agent:
+        agent.wait_ready()
+        agent.wait_for(lambda: agent.health().status == 200)
+        slept.write_text(str(8 * 3600))
+        agent.wait_for(lambda: agent.events("host_slept"))
+        assert agent.events("host_slept")[0]["for"] in ("8h", "7h 59m")
+        agent.wait_for(lambda: agent.health().status == 200)
+        told = [e["answer"] for e in agent.events("service_state")]
+        assert told == ["pass", "fail", "pass"], "eight hours old is not pass; the fresh look is"
         assert not changes(agent)
 
 

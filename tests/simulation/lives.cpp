@@ -91,9 +91,9 @@ Trouble random_trouble(Dice& dice, Instant at, Duration longest) {
   using Kind = Trouble::Kind;
   Trouble t;
   t.at = at;
-  t.kind =
-      std::vector{Kind::stall, Kind::stall,   Kind::full_pool, Kind::late_worker, Kind::dead_worker, Kind::wall_jump,
-                  Kind::sleep, Kind::restart, Kind::reload,    Kind::run_now,     Kind::noise}[dice.upto(11)];
+  t.kind = std::vector{Kind::stall,       Kind::stall,     Kind::full_pool, Kind::late_worker,
+                       Kind::dead_worker, Kind::throttled, Kind::wall_jump, Kind::sleep,
+                       Kind::restart,     Kind::reload,    Kind::run_now,   Kind::noise}[dice.upto(12)];
   // Short ones are as interesting as long ones: the exponent is what is drawn.
   t.how_long = dice.between(1ms, longest) / (1 << dice.upto(8));
   t.how_long = std::max<Duration>(t.how_long, 1ms);

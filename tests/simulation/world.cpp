@@ -84,6 +84,7 @@ void World::run() {
     if (next > life_.end) break;
     if (!is_event) {
       go_to(next);
+      look_at_host();
       give(Tick{});
       continue;
     }
@@ -96,6 +97,7 @@ void World::run() {
       continue;
     }
     go_to(e.at);
+    if (!is_worlds_own) look_at_host();
     handle(e);
   }
   for (const Instant r : resumed_) check_burst_after(r);
@@ -106,10 +108,19 @@ void World::give(const Input& in) {
   if (inbox_.size() > 1) return;  // what an effect asks for comes after the effects of the step it came from
   for (std::size_t i = 0; i < inbox_.size(); ++i) step(Input(inbox_[i]));
   inbox_.clear();
+  if (!std::holds_alternative<Tick>(in)) return;
   for (std::size_t i = 0; i < checks_.size(); ++i) {
     const auto& flying = checks_[i].flying;
     if (flying && flying->deadline <= now_.mono) broken(plan_->checks[i].name + " has no verdict at its deadline");
   }
+}
+
+// The agent looks at its control group before it acts.
+void World::look_at_host() {
+  const Duration now_throttled = throttled_before_ + (std::min(now_.mono, throttled_until_) - throttled_from_);
+  if (now_throttled == throttled_told_) return;
+  throttled_told_ = now_throttled;
+  give(Pressure{0, now_throttled});
 }
 
 void World::step(const Input& in) {
@@ -229,6 +240,7 @@ void World::answer_from(std::uint32_t check, Instant begun, const Probe& probe) 
     r.evidence.worker_lag = worker_late_until_ - handed_over;
     handed_over = worker_late_until_;
   }
+  handed_over = std::max(handed_over, throttled_until_);
   r.evidence.queue_delay = begun - probe.started;
   push({handed_over + some_jitter(), 0, What::reply, probe.id.value, found, r});
 }
@@ -342,6 +354,18 @@ void World::meet(const Trouble& t) {
             static_cast<std::uint64_t>(t.how_long.count())});
       return;
     }
+    case Trouble::Kind::throttled: {
+      if (now_.mono < throttled_until_ || now_.mono < blocked_until_) return;
+      throttled_before_ += throttled_until_ - throttled_from_;
+      throttled_from_ = now_.mono;
+      throttled_until_ = now_.mono + t.how_long;
+      // What the workers would hand over waits; nobody says for whom, only the group's own counter tells.
+      for (Event& e : forget_replies(throttled_until_)) {
+        e.at = throttled_until_;
+        events_.push(std::move(e));
+      }
+      return;
+    }
     case Trouble::Kind::wall_jump:
       now_.wall += wall(draw(2) == 0 ? t.how_long * 1000 : -t.how_long * 1000);
       return;
@@ -365,6 +389,9 @@ void World::meet(const Trouble& t) {
       quiet_from_ = now_.mono + 1ns;
       resumed_.push_back(now_.mono);
       engine_ = std::make_unique<Engine>(plan_, now_, saved, t.how_long);
+      throttled_before_ = throttled_told_ = Duration::zero();  // it counts from its own start
+      throttled_from_ = now_.mono;
+      throttled_until_ = std::max(throttled_until_, now_.mono);
       valid_until_ = now_.mono;
       give(Tick{});
       return;

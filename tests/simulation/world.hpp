@@ -37,7 +37,19 @@ struct TargetScript {
 };
 
 struct Trouble {
-  enum class Kind { stall, full_pool, late_worker, dead_worker, wall_jump, sleep, restart, reload, run_now, noise };
+  enum class Kind {
+    stall,
+    full_pool,
+    late_worker,
+    dead_worker,
+    throttled,
+    wall_jump,
+    sleep,
+    restart,
+    reload,
+    run_now,
+    noise
+  };
   Kind kind = Kind::stall;
   Instant at{};
   Duration how_long{};
@@ -105,6 +117,7 @@ class World {
   void push(Event e);
   void go_to(Instant when);
   void give(const Input& in);
+  void look_at_host();
   void step(const Input& in);
   void perform(const Effect& e);
   void trace(const Effect& e) const;
@@ -137,6 +150,8 @@ class World {
   Instant quiet_from_{};  // spacing of looks is not checked before this (a restart looks at once)
   Instant blocked_until_{};
   Instant pool_full_until_{}, worker_late_until_{}, worker_dead_until_{};
+  Instant throttled_from_{}, throttled_until_{};
+  Duration throttled_before_{}, throttled_told_{};  // all told, before the one that lasts; and as the engine knows it
   std::size_t steps_ = 0;
   bool is_traced_ = false;
 };
