@@ -1,6 +1,7 @@
 // The agent's life: starting, turning, being seen, stopping; see agent.hpp.
 #include "agent/agent.hpp"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ constexpr Duration beat_every = 250ms;
 constexpr Duration show_at_least_every = 5s;
 constexpr Duration save_at_most_every = 1s;  // but overlays are saved at once
 constexpr Duration save_at_least_every = 1min;
+constexpr Duration keep_every = 1h;
 constexpr Duration noteworthy_lag = 1s;
 constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
@@ -37,20 +39,23 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
       config_(loaded.config),
       specs_(config_->specs),
       mail_(std::make_shared<Mailbox>(loop)),
+      memory_(mail_, [this](const Event& event, Instant at) { log_.write(event, at); }),
       inherited_(take_inherited_sockets()),
       loader_(mail_),
       certificates_(mail_, [this](const CertificateWatch::News& news) { certificates_changed(news); }) {
   log_.configure(config_->log, config_->plan->node);
+  memory_.open(*config_, Loop::both());
   const AdminPort admin{&loop_, [this](AdminRequest request, AdminReply reply) { handle(request, std::move(reply)); }};
   front_ = std::make_unique<Front>(front_options(*config_, inherited_), board_, admin);
-  front_->add_get("/api/v1/events", [this](const GetRequest& request, const GetReply& reply) {
-    if (!request.is_detailed && !request.is_admin) {
-      reply({403, "application/json", "{\"error\":\"details are not shown to this address\"}\n"});
-      return;
-    }
-    EventsAnswer answer = events_page(ring_, request.query, Loop::both().wall);
-    reply({answer.status, "application/json", std::move(answer.body)});
-  });
+  const auto page = [this](const char* path, void (Memory::*of)(const GetRequest&, const GetReply&) const) {
+    front_->add_get(path,
+                    [this, of](const GetRequest& request, const GetReply& reply) { (memory_.*of)(request, reply); });
+  };
+  page("/api/v1/events", &Memory::events);
+  page("/api/v1/results", &Memory::results);
+  page("/api/v1/history", &Memory::history);
+  page("/api/v1/journal", &Memory::pages);
+  page("/api/v1/failovers", &Memory::failovers);
   facts_.version = VITALD_VERSION;
   facts_.started = facts_.config_loaded = Loop::both().wall;
   for (const Problem& warning : loaded.warnings) {
@@ -81,14 +86,14 @@ Ports Agent::ports() {
     show_soon();
   };
   p.note = [this](Now now, const Note& note) {
-    const Event event{now.wall, note.level, note.event, note.fields};
-    log_.write(event, now.mono);
-    ring_.add(event);
+    memory_.say(now, {now.wall, note.level, note.event, note.fields});
     is_save_due_ = true;  // the core speaks when something changed
   };
-  p.count = [this](std::string_view check, const ProbeResult& r) {
+  p.ended = [this](Now now, std::string_view check, const ProbeEnded& ended) {
+    const ProbeResult& r = ended.result;
     board_.tally.add(check, r.verdict, r.cause, r.duration);
     own_trouble_.add(r.evidence);
+    memory_.ended(now, check, ended);
   };
   p.timed = [this](const Step& step) {
     board_.valid_until.store(step.valid_until);
@@ -114,6 +119,7 @@ int Agent::run() {
                 (spool_folder_ && spool_folder_->is_busy());
   outputs_.reset();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
+  has_strays_ = !memory_.finish(patience_with_disk) || has_strays_;
   return code_;
 }
 
@@ -121,6 +127,7 @@ void Agent::start() {
   say(Note::Level::info, "starting",
       {{"version", facts_.version},
        {"config", config_->file},
+       {"fingerprint", fmt::format("{:016x}", config_->plan->fingerprint)},
        {"checks", text_of(config_->plan->checks.size())},
        {"services", text_of(config_->plan->services.size())}});
   signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP}, [this](int n) { caught(n); });
@@ -146,7 +153,9 @@ void Agent::start() {
   store_ = std::make_unique<StateStore>(config_->state_dir);
   outputs_ = std::make_unique<Outputs>(loop_, real_ports(port_options()), output_hooks());
   outputs_->adopt(config_->outputs);
-  performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), load_state());
+  const auto saved = load_state();
+  performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), saved);
+  keep_state(saved ? JournalState::Kind::warm_start : JournalState::Kind::cold_start);
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
   save_state({});  // also shows at once whether state_dir can be written
@@ -194,6 +203,7 @@ void Agent::beat() {
   give_up_waiting(now.mono);
   const Duration unsaved_for = now.mono - saved_at_;
   if (unsaved_for > save_at_least_every || (is_save_due_ && unsaved_for > save_at_most_every)) save_state({});
+  if (now.mono - kept_at_ > keep_every) keep_state(JournalState::Kind::passing);
   if (now.mono - shown_at_ > show_at_least_every) show();
   beat_at_ = Loop::now() + beat_every;
   beat_timer_->arm_at(beat_at_);
@@ -212,7 +222,9 @@ void Agent::show() {
   auto snapshot = performer_->snapshot();
   facts_.loop_lag = lag_.at(shown_at_);
   facts_.outputs = output_facts();
-  facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views());
+  facts_.journal = memory_.facts();
+  facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views()) +
+                   memory_.metrics();
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {
@@ -269,9 +281,7 @@ std::string Agent::worker_metrics() const {
 
 void Agent::say(Note::Level level, std::string event, Fields fields) {
   const Now now = Loop::both();
-  const Event said{now.wall, level, std::move(event), std::move(fields)};
-  log_.write(said, now.mono);
-  ring_.add(said);
+  memory_.say(now, {now.wall, level, std::move(event), std::move(fields)});
 }
 
 std::vector<std::string> Agent::listening() const {

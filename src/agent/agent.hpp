@@ -21,10 +21,10 @@
 #include "agent/certificate_watch.hpp"
 #include "agent/config_diff.hpp"
 #include "agent/config_loader.hpp"
-#include "agent/event_ring.hpp"
 #include "agent/host_watch.hpp"
 #include "agent/lag.hpp"
 #include "agent/log.hpp"
+#include "agent/memory.hpp"
 #include "agent/own_trouble.hpp"
 #include "agent/performer.hpp"
 #include "agent/spool.hpp"
@@ -81,6 +81,7 @@ class Agent {
   void reloaded(const Prepared& prepared);
   void turn_reloads_away();
   void refuse_reload(const std::vector<std::string>& problems);
+  void say_changed(const ConfigDiff& changes);
   void adopt(const Prepared& prepared);
   void certificates_changed(const CertificateWatch::News& news);
 
@@ -93,6 +94,7 @@ class Agent {
   void handle(const AdminRequest& request, AdminReply reply);
   void save_state(std::function<void(const std::string& trouble)> tell);
   std::optional<SavedState> load_state();
+  void keep_state(JournalState::Kind kind);
   void state_saved(std::uint64_t round, const std::string& trouble);
   void give_up_waiting(Instant now);
 
@@ -101,9 +103,9 @@ class Agent {
   std::shared_ptr<const Config> config_;
   Specs specs_;  // as config_->plan->checks, with the objects the workers know
   Log log_;
-  EventRing ring_;
   Board board_;
   std::shared_ptr<Mailbox> mail_;
+  Memory memory_;
   std::vector<InheritedSocket> inherited_;
   ConfigLoader loader_;
   CertificateWatch certificates_;
@@ -128,6 +130,7 @@ class Agent {
 
   AgentFacts facts_;
   std::string status_;        // as last told to systemd
+  Instant kept_at_{};         // when the whole state was last given to the journal
   Instant saved_at_{};        // when the state was last given to the store
   bool is_save_due_ = false;  // something changed since
   bool is_unsaved_ = false;   // the last save failed, and that was said

@@ -88,6 +88,13 @@ void Agent::save_state(std::function<void(const std::string& trouble)> tell) {
   });
 }
 
+// For replays, which begin from it.
+void Agent::keep_state(JournalState::Kind kind) {
+  const Now now = Loop::both();
+  kept_at_ = now.mono;
+  memory_.keep(now, kind, performer_->save(now));
+}
+
 void Agent::state_saved(std::uint64_t round, const std::string& trouble) {
   while (!saving_.empty() && saving_.front().round <= round) {
     saving_.front().tell(trouble);

@@ -1,5 +1,7 @@
 // The agent's reload: a new config is read beside the loop and adopted whole or refused whole; see agent.hpp. Nothing
 // is touched before all of it is known to work.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -13,6 +15,7 @@ namespace vital {
 namespace {
 
 constexpr std::size_t problems_logged = 20;
+constexpr std::size_t changes_logged = 50;
 
 AdminAnswer answer(int status, const nlohmann::ordered_json& body) {
   return {status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"};
@@ -93,6 +96,18 @@ void Agent::refuse_reload(const std::vector<std::string>& problems) {
   }
 }
 
+// The difference, an option a line, so that the journal can tell later since when a timeout is what it is.
+void Agent::say_changed(const ConfigDiff& changes) {
+  for (std::size_t i = 0; i < std::min(changes.options.size(), changes_logged); ++i) {
+    const auto& [path, from, to] = changes.options[i];
+    say(Note::Level::info, "config_changed", {{"path", path}, {"from", from}, {"to", to}});
+  }
+  if (changes.options.size() > changes_logged) {
+    say(Note::Level::info, "config_changed",
+        {{"path", "checks"}, {"more", std::to_string(changes.options.size() - changes_logged)}});
+  }
+}
+
 void Agent::adopt(const Prepared& prepared) {
   std::shared_ptr<const Config> config = prepared.loaded.config;
   const auto already = listening();
@@ -130,13 +145,19 @@ void Agent::adopt(const Prepared& prepared) {
   std::vector<std::string> names;
   for (const CheckPlan& check : config_->plan->checks) names.push_back(check.name);
   board_.tally.keep_only(names);
+  memory_.open(*config_, Loop::both());
   if (config_->state_dir != old_state_dir) {
     store_ = std::make_unique<StateStore>(config_->state_dir);
     save_state({});
   }
   watch_spool();
   say_listening(already);
-  say(Note::Level::info, "config_adopted", {{"config", config_->file}, {"changes", changes.summary()}});
+  say(Note::Level::info, "config_adopted",
+      {{"config", config_->file},
+       {"fingerprint", fmt::format("{:016x}", config_->plan->fingerprint)},
+       {"changes", changes.summary()}});
+  say_changed(changes);
+  keep_state(JournalState::Kind::passing);
   show();
   for (const AdminReply& reply : std::exchange(reload_replies_, {})) {
     reply(answer(200, {{"summary", changes.summary()},

@@ -39,6 +39,19 @@ void say(std::string& out, const std::string& what, const std::vector<std::strin
   out += " (" + join(shown, ", ") + ")";
 }
 
+// What of one check is written differently. `from` and `to` are as `vitald explain` shows them.
+void compare_options(const std::string& check, const std::vector<Setting>& before, const std::vector<Setting>& after,
+                     bool is_same_to_probe, std::vector<ConfigDiff::Option>& out) {
+  std::map<std::string, std::pair<std::string, std::string>> values;
+  for (const Setting& s : before) values[s.name].first = s.value;
+  for (const Setting& s : after) values[s.name].second = s.value;
+  const std::size_t known = out.size();
+  for (const auto& [option, value] : values) {
+    if (value.first != value.second) out.push_back({"checks." + check + "." + option, value.first, value.second});
+  }
+  if (out.size() == known && !is_same_to_probe) out.push_back({"checks." + check, "", "a secret, or a file it names"});
+}
+
 }  // namespace
 
 bool same_spec(const CheckSpec& a, const CheckSpec& b) {
@@ -66,7 +79,12 @@ ConfigDiff diff(const Config& before, const Config& after) {
   const Plan& new_plan = *after.plan;
   for (const CheckPlan& check : new_plan.checks) {
     const auto old = old_plan.find_check(check.name);
-    (!old ? d.added : old_plan.at(*old).fingerprint == check.fingerprint ? d.kept : d.changed).push_back(check.name);
+    const bool is_same = old && old_plan.at(*old).fingerprint == check.fingerprint;
+    (!old ? d.added : is_same ? d.kept : d.changed).push_back(check.name);
+    const auto at = static_cast<std::size_t>(&check - new_plan.checks.data());
+    if (old && old->value < before.settings.size() && at < after.settings.size()) {
+      compare_options(check.name, before.settings[old->value], after.settings[at], is_same, d.options);
+    }
   }
   for (const CheckPlan& check : old_plan.checks) {
     if (!new_plan.find_check(check.name)) d.removed.push_back(check.name);
@@ -96,6 +114,7 @@ ConfigDiff diff(const Config& before, const Config& after) {
   setting("state_dir", before.state_dir == after.state_dir);
   setting("overlays.spool", before.spool == after.spool);
   setting("module_path", before.module_path == after.module_path);
+  setting("journal", before.journal == after.journal);
   setting("workers", before.workers_max == after.workers_max && before.workers_memory_mib == after.workers_memory_mib &&
                          before.workers_processes == after.workers_processes &&
                          before.workers_seccomp == after.workers_seccomp);

@@ -15,6 +15,12 @@ struct ConfigDiff {
   std::vector<std::string> services_added, services_removed, services_changed;
   std::vector<std::string> settings;  // what else is different: "listen.health", "workers.max"
 
+  // Each option of a check that says something else now: "checks.db.timeout", "5s", "2s". Secrets are never shown.
+  struct Option {
+    std::string path, from, to;
+  };
+  std::vector<Option> options;
+
   bool is_empty() const;
   // "2 checks added (a, b), 1 changed (c), 10 kept"; at most a handful of names each.
   std::string summary() const;

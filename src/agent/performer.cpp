@@ -44,7 +44,7 @@ void Performer::perform(Now now, const Effect& effect) {
   } else if (const auto* note = std::get_if<Note>(&effect)) {
     ports_.note(now, *note);
   } else if (const auto* ended = std::get_if<ProbeEnded>(&effect)) {
-    ports_.count(plan_->at(ended->check).name, ended->result);
+    ports_.ended(now, plan_->at(ended->check).name, *ended);
   }
 }
 

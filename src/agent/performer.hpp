@@ -23,8 +23,8 @@ struct Ports {
   std::function<void(const std::shared_ptr<const CheckSpec>&)> retire;  // no further probes of this spec
   std::function<void(std::shared_ptr<const Snapshot>)> publish;
   std::function<void(Now, const Note&)> note;
-  std::function<void(std::string_view check, const ProbeResult&)> count;  // an attempt ended
-  std::function<void(const Step&)> timed;                                 // wake_at and valid_until of a step
+  std::function<void(Now, std::string_view check, const ProbeEnded&)> ended;
+  std::function<void(const Step&)> timed;  // wake_at and valid_until of a step
 };
 
 class Performer {

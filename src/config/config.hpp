@@ -83,6 +83,14 @@ struct LogConfig {
   std::string file;  // empty = stderr
 };
 
+// The agent's memory on disk: state_dir/journal.db.
+struct JournalConfig {
+  bool is_enabled = true;
+  std::uint64_t max_bytes = 256ULL << 20U;
+  Duration max_age = std::chrono::hours(24 * 366);
+  bool operator==(const JournalConfig&) const = default;
+};
+
 // One effective option of a check, for `vitald explain`. Of a secret the value says only that it is one.
 struct Setting {
   std::string name;
@@ -105,6 +113,7 @@ struct Config {
   std::optional<GrpcListener> grpc;
   AdminListener admin;
   LogConfig log;
+  JournalConfig journal;
   std::string state_dir = "/var/lib/vitald";
   std::string spool;                     // where overlay files are dropped; empty = nowhere
   std::vector<std::string> module_path;  // what the config adds

@@ -109,6 +109,7 @@ std::vector<OutputSpec> read_outputs(const Node* section, const Plan& plan, cons
 
 void read_listen(const Section& listen, Config& config, const Context& cx);
 void read_log(const Section& log, Config& config);
+void read_journal(const Section& journal, Config& config);
 void read_node(const Section& node, Plan& plan, const Environment& environment);
 
 std::uint64_t fingerprint_of(const CheckPlan& check, const CheckSpec& spec);

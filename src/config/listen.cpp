@@ -295,6 +295,16 @@ void read_log(const Section& log, Config& config) {
   config.log.file = absolute_path(log, "file", "");
 }
 
+void read_journal(const Section& journal, Config& config) {
+  config.journal.is_enabled = journal.boolean("enabled").value_or(config.journal.is_enabled);
+  config.journal.max_age = journal.duration("max_age").value_or(config.journal.max_age);
+  const Node* size = journal.get("max_size");
+  if (size == nullptr) return;
+  constexpr double least = 1U << 20U, most = 1ULL << 40U;
+  const Reader reader{journal.problems(), *size, journal.path_of("max_size")};
+  config.journal.max_bytes = reader.size(std::pair(least, most)).value_or(config.journal.max_bytes);
+}
+
 void read_node(const Section& node, Plan& plan, const Environment& environment) {
   plan.node = node.text("name").value_or(environment("HOSTNAME").value_or("localhost"));
   plan.zone = node.text("zone").value_or("");

@@ -150,6 +150,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
     if (!config.spool.empty() && !config.spool.starts_with('/'))
       overlays.complain("spool", fmt::format("'{}' is relative; write the whole path, from /, or off", *folder));
   }
+  read_journal(top.section("journal", "journal"), config);
   const Section workers = top.section("workers", "workers");
   config.workers_max = static_cast<unsigned>(workers.integer("max").value_or(config.workers_max));
   config.workers_memory_mib = static_cast<unsigned>(workers.integer("memory_mib").value_or(config.workers_memory_mib));

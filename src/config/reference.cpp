@@ -21,6 +21,7 @@ constexpr Heading headings[] = {
     {"listen.admin", "listen.admin"},
     {"overlays", "overlays"},
     {"log", "log"},
+    {"journal", "journal"},
     {"workers", "workers"},
     {"shutdown", "shutdown"},
     {"output", "outputs, each"},

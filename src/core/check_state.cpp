@@ -185,8 +185,7 @@ void CheckState::restore(Now now, const SavedCheck& s, Duration elapsed) {
     last_at_ = now.mono - elapsed - *s.last_age;
     last_wall_ = s.last_wall;
   }
-  if (plan_.is_passive) age_from_ = now.mono - elapsed - *s.evidence_age;
-  hold_from(now.mono, elapsed);
+  age_from_ = now.mono - elapsed - *s.evidence_age;
 }
 
 }  // namespace vital

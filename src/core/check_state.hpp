@@ -64,7 +64,7 @@ class CheckState {
   void fill(CheckView& view) const;
 
   SavedCheck save(Instant now) const;
-  // Takes a saved state over, `elapsed` after it was saved. Held: see hold_from().
+  // Takes a saved state over, `elapsed` after it was saved. Whose agent was away meanwhile calls hold_from() next.
   void restore(Now now, const SavedCheck& saved, Duration elapsed);
 
  private:

@@ -119,7 +119,9 @@ void Engine::Impl::notice_lateness(Now now) {
 void Engine::Impl::resume_after_stall(Now now, Duration late) {
   ++counters_.stalls;
   note(Note::Level::warning, "agent_stalled",
-       {{"for", friendly_duration(late)}, {"flights", text_of(flights_.size())}});
+       {{"for", friendly_duration(late)},
+        {"for_ms", std::to_string(milliseconds(late))},
+        {"flights", text_of(flights_.size())}});
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     slot.state.hold_from(now.mono, late);
@@ -145,11 +147,12 @@ void Engine::Impl::look_anew(Now now, Slot& slot) {
 
 void Engine::Impl::take(Now now, const Slept& in) {
   ++counters_.stalls;
-  note(Note::Level::warning, "host_slept", {{"for", friendly_duration(in.how_long)}});
+  note(Note::Level::warning, "host_slept",
+       {{"for", friendly_duration(in.how_long)}, {"for_ms", std::to_string(milliseconds(in.how_long))}});
   for (std::uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     slot.state.aged_by(in.how_long);
-    slot.state.hold_from(now.mono, Duration::zero());  // a clock that did not run counted no silence
+    slot.state.hold_from(now.mono, in.stalled);  // a clock that did not run counted no silence
     if (slot.cycle) {
       drop_flight(i, true);
       look_anew(now, slot);
@@ -287,8 +290,10 @@ void Engine::Impl::conclude(Now now, std::uint32_t check, const ProbeResult& r, 
     note(Note::Level::warning, "timeout_discounted", {{"check", plan_->checks[check].name}, {"reason", r.text}});
   }
   slot.was_discounted = discounted;
-  effects_.emplace_back(ProbeEnded{CheckId(check), r});
-  if (slot.cycle->retries_after(now.mono, r, discounted)) {
+  const std::uint32_t attempt = slot.cycle->attempt();
+  const bool is_outcome = !slot.cycle->retries_after(now.mono, r, discounted);
+  effects_.emplace_back(ProbeEnded{CheckId(check), r, attempt, is_outcome, discounted, now.mono - found_at});
+  if (!is_outcome) {
     slot.is_suspect = r.verdict == Verdict::fail;
     if (slot.is_suspect) explain_failures();
     return;
@@ -404,8 +409,15 @@ void Engine::Impl::take(Now now, const RunNow& in) {
 
 void Engine::Impl::take(Now now, const Report& in) {
   if (in.check.value >= slots_.size() || slots_[in.check.value].cycle) return;
-  if (!only_reports_) effects_.emplace_back(ProbeEnded{in.check, in.result});
-  outcome(now, in.check.value, in.result, now.mono);
+  Slot& slot = slots_[in.check.value];
+  const Duration found_ago = std::max(in.found_ago, Duration::zero());
+  if (!only_reports_) effects_.emplace_back(ProbeEnded{in.check, in.result, 0, in.is_outcome, false, found_ago});
+  slot.is_suspect = !in.is_outcome && in.result.verdict == Verdict::fail;
+  if (in.is_outcome) {
+    outcome(now, in.check.value, in.result, now.mono - found_ago);
+  } else if (slot.is_suspect) {
+    explain_failures();
+  }
   reckon_wake(now.mono, in.check.value);
 }
 
@@ -504,26 +516,38 @@ Engine::Engine(std::shared_ptr<const Plan> plan, Now now) : impl_(std::make_uniq
 
 Engine::Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed)
     : impl_(std::make_unique<Impl>(std::move(plan), now)) {
-  elapsed = std::max(elapsed, Duration::zero());
-  Impl& e = *impl_;
+  impl_->restore(now, saved, std::max(elapsed, Duration::zero()), true);
+}
+
+void Engine::Impl::restore(Now now, const SavedState& saved, Duration elapsed, bool is_restart) {
   for (const SavedCheck& s : saved.checks) {
-    if (const auto id = e.plan_->find_check(s.name)) e.slots_[id->value].state.restore(now, s, elapsed);
+    if (const auto id = plan_->find_check(s.name)) {
+      slots_[id->value].state.restore(now, s, elapsed);
+      if (is_restart) slots_[id->value].state.hold_from(now.mono, elapsed);
+    }
   }
   for (const SavedService& s : saved.services) {
-    if (const auto id = e.plan_->find_service(s.name)) e.services_[id->value].restore(now, s, elapsed);
+    if (const auto id = plan_->find_service(s.name)) services_[id->value].restore(now, s, elapsed);
   }
-  for (const Overlay& o : saved.overlays) e.overlays_.set(now, o);
-  e.explain_failures();
-  e.judge_services(now);
-  e.publish(now);
-  e.effects_.clear();
-  e.is_loud_ = true;
+  for (const Overlay& o : saved.overlays) overlays_.set(now, o);
+  explain_failures();
+  judge_services(now);
+  publish(now);
+  effects_.clear();
+  is_loud_ = true;
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Engine Engine::for_replay(std::shared_ptr<const Plan> plan, Now now) {
   return Engine(std::make_unique<Impl>(std::move(plan), now, true));
+}
+
+Engine Engine::for_replay(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed,
+                          bool is_restart) {
+  auto impl = std::make_unique<Impl>(std::move(plan), now, true);
+  impl->restore(now, saved, std::max(elapsed, Duration::zero()), is_restart);
+  return Engine(std::move(impl));
 }
 
 Engine::~Engine() = default;

@@ -44,10 +44,12 @@ struct RunNow {
   CheckId check;
 };
 
-// Somebody reported for a passive check.
+// Somebody reported for a passive check; in a replay, what a probe of any check found once.
 struct Report {
   CheckId check;
   ProbeResult result;
+  Duration found_ago{};    // it was found this long before now
+  bool is_outcome = true;  // replay only: false if a retry followed
 };
 
 // No worker was free for this probe; it waits. Until ProbeTaken a deadline proves nothing about the target.
@@ -70,6 +72,7 @@ struct ProbeDelayed {
 // The host slept this long and the monotonic clock did not count it (CLOCK_BOOTTIME moved further than it did).
 struct Slept {
   Duration how_long{};
+  Duration stalled{};  // replay only: not the host slept but our own loop stood still
 };
 
 // How hard CPUs are fought for, whenever it is read: the host's pressure in percent (PSI "some avg10"), and for how
@@ -122,11 +125,15 @@ struct Note {
   std::vector<std::pair<std::string, std::string>> fields;
 };
 
-// An attempt ended, as judged: retries, our own timeouts and reports of passive checks included. For counting; the core
-// needs no answer.
+// An attempt ended, as judged: retries, our own timeouts and reports of passive checks included. For counting and for
+// the journal: fed back as Reports these give the same states again. The core needs no answer.
 struct ProbeEnded {
   CheckId check;
   ProbeResult result;
+  std::uint32_t attempt = 0;   // 0 is the first of its cycle
+  bool is_outcome = true;      // false: a retry follows
+  bool is_discounted = false;  // a timeout taken back: our own trouble
+  Duration found_ago{};        // it was found this long before now
 };
 
 using Effect = std::variant<StartProbe, AbandonProbe, Publish, Note, ProbeEnded>;
@@ -146,6 +153,10 @@ class Engine {
   Engine(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed);
   // Probes nothing: every check's outcomes come as Reports, as they were recorded once. See replay.hpp.
   static Engine for_replay(std::shared_ptr<const Plan> plan, Now now);
+  // The same, going on from a saved state. `is_restart`: the agent itself was away (nothing turns stale before a fresh
+  // look); else the state was only looked at in passing.
+  static Engine for_replay(std::shared_ptr<const Plan> plan, Now now, const SavedState& saved, Duration elapsed,
+                           bool is_restart);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -33,6 +33,7 @@ struct Engine::Impl {
 
   Impl(std::shared_ptr<const Plan> plan, Now now, bool only_reports = false);
   Step apply(Now now, const Input& input);
+  void restore(Now now, const SavedState& saved, Duration elapsed, bool is_restart);
 
   // -- inputs, engine.cpp
   void take(Now now, const Tick&) { (void)now; }

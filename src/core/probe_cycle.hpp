@@ -41,6 +41,7 @@ class ProbeCycle {
   const std::optional<Flight>& flight() const { return flight_; }
   Flight* flight() { return flight_ ? &*flight_ : nullptr; }
   bool is_idle() const { return !flight_ && !retry_at_; }
+  std::uint32_t attempt() const { return attempt_; }  // of the cycle that runs or ran last, from 0
 
   // What comes next by itself: the deadline, the retry, or the due time.
   Instant wake() const;

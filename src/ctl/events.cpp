@@ -1,8 +1,10 @@
-// vitalctl events and history: what happened, from the agent's memory.
+// vitalctl events and history: what happened, from the agent's journal.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -21,9 +23,10 @@ constexpr auto follow_every = 500ms;
 
 constexpr cmd::Option events_options[] = {
     {0, "since", "WHEN", "a duration back (1h) or a time (2026-01-31T12:00:00Z)"},
+    {0, "until", "WHEN", "the same for the end"},
     {0, "check", "NAME", "only what names this check"},
-    {0, "event", "NAME", "only this event, such as check_state"},
-    {0, "limit", "N", "the newest N", "1000"},
+    {0, "event", "NAME", "only this event, such as check_state; several with commas between"},
+    {0, "limit", "N", "the newest N; without it all, page by page"},
     {'f', "follow", "", "go on with what comes"},
     {0, "json", "", "one JSON object a line"},
     socket_option,
@@ -32,15 +35,20 @@ constexpr cmd::Usage events_usage{"vitalctl events", "[--since 1h] [--follow] [-
                                   "Prints what happened, oldest first: state changes, decisions, refusals.",
                                   "vitalctl events --since 1h --check db", events_options};
 
-constexpr cmd::Option history_options[] = {{0, "json", "", "as JSON"}, socket_option};
-constexpr cmd::Usage history_usage{
-    "vitalctl history",
-    "CHECK",
-    "Prints one check's last outcomes (. pass, w warn, F fail, ? unknown) and its events.",
-    "vitalctl history db",
-    history_options,
-    1,
-    exit_unknown};
+constexpr cmd::Option history_options[] = {
+    {0, "since", "WHEN", "a duration back (30d) or a time (2026-01-31T12:00:00Z)", "24h"},
+    {0, "json", "", "as JSON"},
+    socket_option,
+};
+constexpr cmd::Usage history_usage{"vitalctl history",
+                                   "CHECK [--since 24h]",
+                                   "Prints one check's last outcomes (. pass, w warn, F fail, ? unknown), what each "
+                                   "hour (or day, beyond three of them)\n"
+                                   "was like, and its events.",
+                                   "vitalctl history db --since 7d",
+                                   history_options,
+                                   1,
+                                   exit_unknown};
 
 void print(const Json& event, bool is_json, const cmd::Paint& paint) {
   if (is_json) {
@@ -59,29 +67,65 @@ void print(const Json& event, bool is_json, const cmd::Paint& paint) {
              painted(paint, ink, one_line(event.at("event").get<std::string>(), 64)), fields);
 }
 
+// An hour a row, or a day (UTC) where there are many.
+std::string print_hours(const Json& hours, const cmd::Paint& paint) {
+  constexpr std::size_t most_rows = 72;
+  const bool is_by_day = hours.size() > most_rows;
+  struct Row {
+    double pass = 0, warn = 0, fail = 0, unknown = 0, total_ms = 0, max_ms = 0;
+  };
+  std::map<std::string, Row> rows;
+  for (const Json& h : hours) {
+    const std::string from = h.at("from");
+    Row& row = rows[one_line(is_by_day ? from.substr(0, 10) : from.substr(0, 13) + ":00Z", 32)];
+    row.pass += h.at("pass").get<double>();
+    row.warn += h.at("warn").get<double>();
+    row.fail += h.at("fail").get<double>();
+    row.unknown += h.at("unknown").get<double>();
+    if (!h.at("mean_ms").is_number()) continue;
+    row.total_ms += h.at("mean_ms").get<double>() * (h.at("pass").get<double>() + h.at("warn").get<double>());
+    row.max_ms = std::max(row.max_ms, h.at("max_ms").get<double>());
+  }
+  Table table({is_by_day ? "DAY" : "HOUR", "PASS", "WARN", "FAIL", "UNKNOWN", "MEAN", "MAX"});
+  const auto count = [](double n, Ink ink) { return Cell{fmt::format("{:.0f}", n), n > 0 ? ink : Ink::dim}; };
+  for (const auto& [from, row] : rows) {
+    const double good = row.pass + row.warn;
+    table.add({{from, Ink::plain},
+               count(row.pass, Ink::plain),
+               count(row.warn, Ink::yellow),
+               count(row.fail, Ink::red),
+               count(row.unknown, Ink::yellow),
+               {good > 0 ? friendly_ms(row.total_ms / good) : "-", Ink::plain},
+               {good > 0 ? friendly_ms(row.max_ms) : "-", Ink::plain}});
+  }
+  return table.is_empty() ? "" : table.text(paint, terminal_width());
+}
+
 }  // namespace
 
 int events(int argc, char** argv) {
   const cmd::Arguments args(events_usage, argc, argv);
   if (args.is_done()) return args.exit_code();
   const Client agent(socket_path(args));
-  std::string filter = "limit=" + encode(args.value("limit"));
+  std::string filter;
   for (const char* name : {"check", "event"}) {
     if (args.has(name)) filter += std::string("&") + name + "=" + encode(args.value(name));
   }
   const cmd::Paint paint;
   std::string query = filter;
-  if (args.has("since")) query += "&since=" + encode(args.value("since"));
-  std::int64_t seen = 0;
+  for (const char* name : {"since", "until", "limit"}) {
+    if (args.has(name)) query += std::string("&") + name + "=" + encode(args.value(name));
+  }
+  // Without a limit everything, from the oldest on.
+  std::string from = args.has("limit") ? "" : "&after=0";
   while (true) {
-    const Json page = Json::parse(agent.get("/api/v1/events?" + query));
+    const Json page = Json::parse(agent.get("/api/v1/events?" + (from + query).substr(1)));
     for (const Json& event : page.at("events")) print(event, args.has("json"), paint);
     std::fflush(stdout);
+    from = "&after=" + std::to_string(page.at("last_id").get<std::int64_t>());
+    if (page.at("has_more").get<bool>() && !args.has("limit")) continue;
     if (!args.has("follow")) return 0;
-    const auto last = page.at("last_id").get<std::int64_t>();
-    // Its numbers start anew with the agent: after a restart everything is new.
-    seen = last < seen ? 0 : last;
-    query = filter + "&after=" + std::to_string(seen);
+    query = filter;
     std::this_thread::sleep_for(follow_every);
   }
 }
@@ -92,10 +136,13 @@ int history(int argc, char** argv) {
   if (args.operands().empty()) throw CtlError("which check? vitalctl history --help shows how");
   const std::string name = args.operands().front();
   const Client agent(socket_path(args));
+  const std::string window = "?check=" + encode(name) + "&since=" + encode(args.value("since"));
   const Json check = Json::parse(agent.get("/api/v1/checks/" + encode(name)));
-  const Json page = Json::parse(agent.get("/api/v1/events?check=" + encode(name)));
+  const Json page = Json::parse(agent.get("/api/v1/events" + window));
+  const Reply of_hours = agent.ask("GET", "/api/v1/history" + window);
+  const Json hours = of_hours.status == 200 ? Json::parse(of_hours.body).at("hours") : Json::array();
   if (args.has("json")) {
-    fmt::print("{}\n", Json{{"check", check}, {"events", page.at("events")}}.dump(2));
+    fmt::print("{}\n", Json{{"check", check}, {"hours", hours}, {"events", page.at("events")}}.dump(2));
     return 0;
   }
   const cmd::Paint paint;
@@ -104,6 +151,8 @@ int history(int argc, char** argv) {
   fmt::print("{}: {} for {}\n", paint.bold(one_line(name, 128)), painted(paint, ink_of(state), state),
              since.is_string() ? ago(since.get<std::string>(), Loop::both().wall) : "-");
   fmt::print("outcomes, oldest first: {}\n", check.value("history", std::string()));
+  if (const std::string table = print_hours(hours, paint); !table.empty()) fmt::print("\n{}\n", table);
+  if (of_hours.status != 200) fmt::print("{}\n", paint.yellow(error_of(of_hours)));
   for (const Json& event : page.at("events")) print(event, false, paint);
   return 0;
 }

@@ -218,6 +218,20 @@ void write_overlay(JsonText& out, const Overlay& o) {
   out.end_object();
 }
 
+void write_journal(JsonText& out, const JournalFacts& j) {
+  out.begin_object("journal");
+  out.field("is_enabled", j.is_enabled);
+  out.field("is_healthy", j.is_healthy);
+  out.field("problem", j.problem);
+  out.field("path", j.path);
+  out.field("bytes", j.bytes);
+  out.field("max_bytes", j.max_bytes);
+  out.field("rows_written", j.written);
+  out.field("rows_dropped", j.dropped_queue + j.dropped_disk);
+  out.field("rows_pruned", j.pruned);
+  out.end_object();
+}
+
 std::string_view component_type(std::string_view type) {
   constexpr std::array<std::string_view, 7> stores{"postgres",  "mysql",         "ldap", "redis",
                                                    "memcached", "elasticsearch", "etcd"};
@@ -394,6 +408,7 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
   out.field("refused_reloads", facts.refused_reloads);
   out.end_object();
   out.field("loop_lag_ms", ms(facts.loop_lag));
+  write_journal(out, facts.journal);
   out.end_object();
   return out.take();
 }

@@ -41,6 +41,16 @@ struct OutputFacts {
   std::optional<std::uint64_t> users;  // still there, where the target can tell
 };
 
+// How the agent's journal on disk is doing.
+struct JournalFacts {
+  bool is_enabled = false;
+  bool is_healthy = true;
+  std::string path;
+  std::string problem;  // why it is not healthy
+  std::uint64_t bytes = 0, max_bytes = 0;
+  std::uint64_t written = 0, dropped_queue = 0, dropped_disk = 0, pruned = 0, queued = 0;  // rows
+};
+
 // What the agent knows of itself; goes into /metrics, /readyz and the details.
 struct AgentFacts {
   std::string version;
@@ -51,6 +61,7 @@ struct AgentFacts {
   Duration loop_lag{};  // worst in the last minute
   std::uint64_t reloads = 0, refused_reloads = 0;
   std::vector<OutputFacts> outputs;
+  JournalFacts journal;
   // Ready-made lines of Prometheus text for what other rooms count (workers, drops), each family complete with HELP and
   // TYPE.
   std::string metrics;

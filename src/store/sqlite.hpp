@@ -18,10 +18,8 @@ struct StoreError : std::runtime_error {
 
 class Database {
  public:
-  explicit Database(const std::string& path) : path_(path) {
-    const int code = sqlite3_open_v2(
-        path.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-        nullptr);
+  explicit Database(const std::string& path, int access = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) : path_(path) {
+    const int code = sqlite3_open_v2(path.c_str(), &db_, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     if (code != SQLITE_OK) {
       const std::string text = db_ != nullptr ? sqlite3_errmsg(db_) : sqlite3_errstr(code);
       sqlite3_close(db_);
@@ -54,6 +52,7 @@ class Database {
 // One prepared statement. bind() counts from 1, column() from 0.
 class Statement {
  public:
+  // The text must live as long as the statement.
   Statement(Database& db, const char* text) : db_(db), text_(text) {
     const int code = sqlite3_prepare_v3(db.raw(), text, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
     if (code != SQLITE_OK) throw db.error(code, text);
@@ -77,7 +76,7 @@ class Statement {
     if (code == SQLITE_ROW) return true;
     if (code == SQLITE_DONE) return false;
     const StoreError failure = db_.error(code, text_);
-    sqlite3_reset(statement_);
+    reset();
     throw failure;
   }
   // For statements that answer no rows: steps once and makes ready for the next.
@@ -89,6 +88,7 @@ class Statement {
     sqlite3_reset(statement_);
     sqlite3_clear_bindings(statement_);
   }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
   std::string text(int column) const {
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));

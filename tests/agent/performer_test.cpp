@@ -31,7 +31,7 @@ struct House {
     p.retire = [this](const std::shared_ptr<const CheckSpec>& spec) { retired.push_back(spec->check); };
     p.publish = [this](std::shared_ptr<const Snapshot> s) { seen = std::move(s); };
     p.note = [this](Now, const Note& note) { notes.push_back(note.event); };
-    p.count = [this](std::string_view check, const ProbeResult& r) { counted.emplace_back(check, r.cause); };
+    p.ended = [this](Now, std::string_view check, const ProbeEnded& e) { counted.emplace_back(check, e.result.cause); };
     p.timed = [this](const Step& step) { last = Step{{}, step.wake_at, step.valid_until}; };
     return p;
   }
