@@ -56,6 +56,10 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   page("/api/v1/history", &Memory::history);
   page("/api/v1/journal", &Memory::pages);
   page("/api/v1/failovers", &Memory::failovers);
+  memory_.listen([this](const JournalEvent& event) { front_->tell(stream_event(event)); });
+  front_->set_stream_source([this](std::int64_t after, std::size_t limit, const StreamReply& reply) {
+    memory_.events_after(after, limit, reply);
+  });
   facts_.version = VITALD_VERSION;
   facts_.started = facts_.config_loaded = Loop::both().wall;
   for (const Problem& warning : loaded.warnings) {
@@ -65,6 +69,7 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
 
 Agent::~Agent() {
   mail_->close();
+  memory_.listen({});
   front_.reset();  // its thread reads what is destroyed after it
 }
 
@@ -111,6 +116,7 @@ int Agent::run() {
     say(Note::Level::error, "agent_failed", {{"error", e.what()}});
     code_ = 1;
   }
+  memory_.listen({});
   front_.reset();
   pool_.reset();
   if (store_ && performer_ && code_ == 0) save_state({});

@@ -168,29 +168,40 @@ std::string event(const JournalEvent& e) {
   return text;
 }
 
-std::string events(const JournalQuery& query, std::optional<std::vector<JournalEvent>> found,
-                   const std::vector<JournalEvent>& ring, std::int64_t newest) {
+std::vector<JournalEvent> joined(const JournalQuery& query, std::optional<std::vector<JournalEvent>> found,
+                                 const std::vector<JournalEvent>& ring, bool* has_more) {
   std::map<std::int64_t, JournalEvent> all;
-  const bool is_from_disk = found.has_value();
   if (found) {
     for (JournalEvent& e : *found) all.emplace(e.id, std::move(e));
   }
   // Of what the journal answered only the part up to its limit is whole; the ring must not leap over a gap in it.
-  const bool is_cut = is_from_disk && all.size() > query.limit;
-  const bool is_forward = query.is_forward;
+  const bool is_cut = all.size() > query.limit;
+  const std::int64_t newest = is_cut ? all.rbegin()->first : 0;
+  const std::int64_t oldest = is_cut ? all.begin()->first : 0;
   for (const JournalEvent& e : ring) {
-    const bool is_beyond = is_cut && (is_forward ? e.id > all.rbegin()->first : e.id < all.begin()->first);
+    const bool is_beyond = is_cut && (query.is_forward ? e.id > newest : e.id < oldest);
     if (!is_beyond) all.emplace(e.id, e);
   }
-  const bool has_more = all.size() > query.limit;
-  while (all.size() > query.limit) all.erase(is_forward ? std::prev(all.end()) : all.begin());
+  *has_more = all.size() > query.limit;
+  while (all.size() > query.limit) all.erase(query.is_forward ? std::prev(all.end()) : all.begin());
+  std::vector<JournalEvent> out;
+  out.reserve(all.size());
+  for (auto& [id, e] : all) out.push_back(std::move(e));
+  return out;
+}
+
+std::string events(const JournalQuery& query, std::optional<std::vector<JournalEvent>> found,
+                   const std::vector<JournalEvent>& ring, std::int64_t newest) {
+  const bool is_from_disk = found.has_value();
+  bool has_more = false;
+  const std::vector<JournalEvent> all = joined(query, std::move(found), ring, &has_more);
+  const std::int64_t last = all.empty() ? query.after_id : all.back().id;
   JsonText out;
   out.begin_object();
   out.begin_array("events");
-  for (const auto& [id, e] : all) write(out, e);
+  for (const JournalEvent& e : all) write(out, e);
   out.end_array();
-  const bool goes_on = is_forward && has_more;
-  out.field("last_id", goes_on ? all.rbegin()->first : std::max(newest, all.empty() ? 0 : all.rbegin()->first));
+  out.field("last_id", query.is_forward && has_more ? last : std::max(newest, last));
   out.field("has_more", has_more);
   out.field("source", is_from_disk ? "journal" : "memory");
   out.end_object();

@@ -21,6 +21,11 @@ std::optional<JournalQuery> parse(const QueryList& query, const std::vector<std:
 // {"error": why}
 GetAnswer refuse(int status, std::string_view why);
 
+// What the journal found (nothing if it cannot be read; one more than the limit if there is more) and what the ring
+// still knows, each once, in order, up to the limit.
+std::vector<JournalEvent> joined(const JournalQuery& query, std::optional<std::vector<JournalEvent>> found,
+                                 const std::vector<JournalEvent>& ring, bool* has_more);
+
 // What the journal found (nothing if it cannot be read) and what the ring still knows, joined: {"events": [...],
 // "last_id": N, "has_more": false, "source": "journal"}. Whoever asks again with after=last_id misses nothing and gets
 // nothing twice. `newest` is the id of the newest event there is.

@@ -154,6 +154,33 @@ void Memory::events(const GetRequest& request, const GetReply& reply) const {
   open->events(*query, answer);
 }
 
+StreamEvent stream_event(const JournalEvent& event) {
+  StreamEvent out{event.id, event.event, {}, journal_pages::event(event)};
+  for (const auto& [key, value] : event.fields) {
+    if (key == "check") out.check = value;
+  }
+  return out;
+}
+
+void Memory::events_after(std::int64_t after, std::size_t limit, const StreamReply& reply) const {
+  JournalQuery query;
+  query.after_id = after;
+  query.is_forward = true;
+  query.limit = limit;
+  const auto answer = [query, ring = ring_, reply](std::optional<std::vector<JournalEvent>> found) {
+    bool has_more = false;
+    std::vector<StreamEvent> out;
+    for (const JournalEvent& e : journal_pages::joined(query, std::move(found), ring->find(query), &has_more)) {
+      out.push_back(stream_event(e));
+    }
+    reply(std::move(out), has_more);
+  };
+  const auto open = journal();
+  if (!open) return answer({});
+  ++query.limit;
+  open->events(query, answer);
+}
+
 void Memory::failovers(const GetRequest& request, const GetReply& reply) const {
   GetRequest only = request;
   only.query.emplace_back("event", "failover_planned,failover_approved,failover_started,failover_done,failover_failed");

@@ -29,6 +29,9 @@
 
 namespace vital {
 
+// As readers of /api/v1/stream get it. Pure.
+StreamEvent stream_event(const JournalEvent& event);
+
 class Memory {
  public:
   Memory(std::shared_ptr<Mailbox> mail, std::function<void(const Event&, Instant)> log);
@@ -40,7 +43,8 @@ class Memory {
   void say(Now now, const Event& event);                                 // [loop]
   void ended(Now now, std::string_view check, const ProbeEnded& ended);  // [loop]
   void keep(Now now, JournalState::Kind kind, SavedState state);         // for replays to begin from [loop]
-  void listen(std::function<void(const JournalEvent&)> heard) { heard_ = std::move(heard); }  // before start [control]
+  // Who is told of each event, at once; empty for nobody. [loop]
+  void listen(std::function<void(const JournalEvent&)> heard) { heard_ = std::move(heard); }
 
   // Pages of the API. [any]
   void events(const GetRequest& request, const GetReply& reply) const;
@@ -48,6 +52,9 @@ class Memory {
   void history(const GetRequest& request, const GetReply& reply) const;
   void pages(const GetRequest& request, const GetReply& reply) const;
   void failovers(const GetRequest& request, const GetReply& reply) const;
+
+  // For readers of the stream that come back: the oldest `limit` events after that id. [any]
+  void events_after(std::int64_t after, std::size_t limit, const StreamReply& reply) const;
 
   JournalFacts facts() const;   // [any]
   std::string metrics() const;  // Prometheus text [any]

@@ -47,23 +47,18 @@ void wait(int fd, short what, Instant until, const std::string& socket) {
 
 }  // namespace
 
-Reply Client::ask(std::string_view method, const std::string& target, const std::string& body,
-                  Duration patience) const {
-  const Instant until = Loop::now() + patience;
+// Connects and says all of the request.
+UniqueFd Client::call(const std::string& request, Instant until) const {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_.empty() || socket_.size() >= sizeof address.sun_path) {
     throw CtlError("the path of a socket has 1 to 107 bytes: " + one_line(socket_, 200));
   }
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
-  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) throw CtlError("cannot make a socket: " + trouble(errno));
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) nobody(socket_, errno);
 
-  std::string request = std::string(method) + " " + target + " HTTP/1.1\r\nHost: vitald\r\nConnection: close\r\n";
-  if (!body.empty()) request += "Content-Type: application/json\r\n";
-  if (!body.empty() || method == "POST") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  request += "\r\n" + body;
   std::string_view rest = request;
   while (!rest.empty()) {
     wait(fd.get(), POLLOUT, until, socket_);
@@ -71,6 +66,17 @@ Reply Client::ask(std::string_view method, const std::string& target, const std:
     if (n < 0 && errno != EAGAIN && errno != EINTR) nobody(socket_, errno);
     if (n > 0) rest.remove_prefix(static_cast<std::size_t>(n));
   }
+  return fd;
+}
+
+Reply Client::ask(std::string_view method, const std::string& target, const std::string& body,
+                  Duration patience) const {
+  const Instant until = Loop::now() + patience;
+  std::string request = std::string(method) + " " + target + " HTTP/1.1\r\nHost: vitald\r\nConnection: close\r\n";
+  if (!body.empty()) request += "Content-Type: application/json\r\n";
+  if (!body.empty() || method == "POST") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  request += "\r\n" + body;
+  const UniqueFd fd = call(request, until);
   std::string bytes;
   char part[65536];
   while (true) {
@@ -86,6 +92,40 @@ Reply Client::ask(std::string_view method, const std::string& target, const std:
   Reply reply = parse_reply(bytes, &problem);
   if (!problem.empty()) throw CtlError("what answers on " + socket_ + " is not vitald: " + problem);
   return reply;
+}
+
+void Client::follow(const std::string& target, const std::function<void(std::string_view line)>& take) const {
+  constexpr Duration patience = std::chrono::seconds(10), longest_silence = std::chrono::seconds(45);
+  constexpr std::size_t longest_line = 1U << 20U;
+  const UniqueFd fd = call("GET " + target + " HTTP/1.1\r\nHost: vitald\r\n\r\n", Loop::now() + patience);
+  std::string bytes;
+  bool is_stream = false;
+  char part[65536];
+  while (true) {
+    wait(fd.get(), POLLIN, Loop::now() + (is_stream ? longest_silence : patience), socket_);
+    const ssize_t n = recv(fd.get(), part, sizeof part, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (n <= 0) break;
+    bytes.append(part, static_cast<std::size_t>(n));
+    if (!is_stream) {
+      const auto end = bytes.find("\r\n\r\n");
+      if (end == std::string::npos) continue;
+      is_stream = bytes.starts_with("HTTP/1.1 200 ");
+      if (!is_stream) continue;  // what it says instead follows
+      bytes.erase(0, end + 4);
+    }
+    std::size_t from = 0;
+    for (auto end = bytes.find('\n'); end != std::string::npos; end = bytes.find('\n', from)) {
+      take(std::string_view(bytes).substr(from, end - from));
+      from = end + 1;
+    }
+    bytes.erase(0, from);
+    if (bytes.size() > longest_line) throw CtlError("the stream from " + socket_ + " makes no sense");
+  }
+  if (is_stream) return;
+  std::string problem;
+  const Reply reply = parse_reply(bytes, &problem);
+  throw CtlError(problem.empty() ? error_of(reply) : "what answers on " + socket_ + " is not vitald: " + problem);
 }
 
 std::string Client::get(const std::string& target) const {

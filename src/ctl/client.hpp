@@ -5,11 +5,13 @@
 //   const Json status = agent.get("/api/v1/status");      // throws CtlError with a line for the operator
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "base/time.hpp"
+#include "base/unique_fd.hpp"
 
 namespace vital::ctl {
 
@@ -32,10 +34,16 @@ class Client {
   Reply ask(std::string_view method, const std::string& target, const std::string& body = {},
             Duration patience = std::chrono::seconds(10)) const;
 
+  // Reads a stream line by line until it ends, breaks, or says nothing for as long as no stream does. Throws CtlError
+  // if no agent answers or the answer is no stream.
+  void follow(const std::string& target, const std::function<void(std::string_view line)>& take) const;
+
   // The body of a 200; anything else is thrown as a CtlError with what the agent said.
   std::string get(const std::string& target) const;
 
  private:
+  UniqueFd call(const std::string& request, Instant until) const;
+
   std::string socket_;
 };
 

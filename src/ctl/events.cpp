@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
@@ -19,10 +22,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 using namespace std::chrono_literals;
 
-constexpr auto follow_every = 500ms;
+constexpr auto retry_every = 500ms;
 
 constexpr cmd::Option events_options[] = {
-    {0, "since", "WHEN", "a duration back (1h) or a time (2026-01-31T12:00:00Z)"},
+    {0, "since", "WHEN", "a duration back (1h) or a time (2026-01-31T12:00:00Z)", "24h"},
     {0, "until", "WHEN", "the same for the end"},
     {0, "check", "NAME", "only what names this check"},
     {0, "event", "NAME", "only this event, such as check_state; several with commas between"},
@@ -65,6 +68,30 @@ void print(const Json& event, bool is_json, const cmd::Paint& paint) {
   }
   fmt::print("{}  {}{}\n", paint.dim(event.at("at").get<std::string>()),
              painted(paint, ink, one_line(event.at("event").get<std::string>(), 64)), fields);
+}
+
+// Goes on with what comes after `last`, over restarts of the agent, until nobody reads what is printed.
+void follow(const Client& agent, const std::string& filter, std::int64_t last,
+            const std::function<void(const Json&)>& show) {
+  bool is_away = false;
+  bool is_over = false;
+  while (!is_over) {
+    std::string data;
+    try {
+      agent.follow("/api/v1/stream?after=" + std::to_string(last) + filter, [&](std::string_view line) {
+        if (std::exchange(is_away, false)) fmt::print(stderr, "vitalctl: the agent is back\n");
+        if (line.starts_with("data: ")) data = line.substr(6);
+        if (!line.empty() || data.empty()) return;
+        const Json event = Json::parse(std::exchange(data, {}));
+        last = event.at("id").get<std::int64_t>();
+        show(event);
+        is_over = is_over || std::fflush(stdout) != 0;
+      });
+    } catch (const CtlError& e) {
+      if (!std::exchange(is_away, true)) fmt::print(stderr, "vitalctl: {}; waiting for it\n", e.what());
+    }
+    std::this_thread::sleep_for(retry_every);
+  }
 }
 
 // An hour a row, or a day (UTC) where there are many.
@@ -112,22 +139,23 @@ int events(int argc, char** argv) {
     if (args.has(name)) filter += std::string("&") + name + "=" + encode(args.value(name));
   }
   const cmd::Paint paint;
-  std::string query = filter;
-  for (const char* name : {"since", "until", "limit"}) {
-    if (args.has(name)) query += std::string("&") + name + "=" + encode(args.value(name));
+  std::string window = "&since=" + encode(args.value("since"));
+  for (const char* name : {"until", "limit"}) {
+    if (args.has(name)) window += std::string("&") + name + "=" + encode(args.value(name));
   }
   // Without a limit everything, from the oldest on.
   std::string from = args.has("limit") ? "" : "&after=0";
+  std::int64_t last = 0;
   while (true) {
-    const Json page = Json::parse(agent.get("/api/v1/events?" + (from + query).substr(1)));
+    const Json page = Json::parse(agent.get("/api/v1/events?" + (from + window + filter).substr(1)));
     for (const Json& event : page.at("events")) print(event, args.has("json"), paint);
-    std::fflush(stdout);
-    from = "&after=" + std::to_string(page.at("last_id").get<std::int64_t>());
-    if (page.at("has_more").get<bool>() && !args.has("limit")) continue;
-    if (!args.has("follow")) return 0;
-    query = filter;
-    std::this_thread::sleep_for(follow_every);
+    last = page.at("last_id").get<std::int64_t>();
+    if (!page.at("has_more").get<bool>() || args.has("limit")) break;
+    from = "&after=" + std::to_string(last);
   }
+  if (std::fflush(stdout) != 0 || !args.has("follow")) return 0;
+  follow(agent, filter, last, [&](const Json& event) { print(event, args.has("json"), paint); });
+  return 0;
 }
 
 int history(int argc, char** argv) {

@@ -220,6 +220,10 @@ Front::~Front() = default;
 
 void Front::add_get(std::string path, GetHandler handler) { impl_->room.add_get(std::move(path), std::move(handler)); }
 
+void Front::set_stream_source(StreamSource source) { impl_->room.stream().set_source(std::move(source)); }
+
+void Front::tell(StreamEvent event) { impl_->room.stream().tell(std::move(event)); }
+
 void Front::start() {
   Impl& self = *impl_;
   self.adopt(self.options, self.listeners);

@@ -56,6 +56,7 @@ struct FrontLimits {
   Duration admin_time = std::chrono::seconds(60);  // for the agent to answer a write request
   Duration get_time = std::chrono::seconds(10);    // for a registered GET handler
   std::size_t waiting_requests = 256;              // of both
+  std::size_t streams = 256;                       // readers of /api/v1/stream at the same time
 };
 
 struct AdminSocket {
@@ -133,6 +134,18 @@ struct GetAnswer {
 using GetReply = std::function<void(GetAnswer)>;               // as AdminReply, with get_time
 using GetHandler = std::function<void(GetRequest, GetReply)>;  // called on the front's thread: must not block
 
+// One event for the readers of /api/v1/stream. Ids only grow, over restarts too.
+struct StreamEvent {
+  std::int64_t id = 0;
+  std::string event;  // check_state
+  std::string check;  // that it is about, or empty
+  std::string json;   // one line: what readers get as data
+};
+// Where readers that come back with an id from before catch up: answers the oldest `limit` events after it and whether
+// there are more. Called on the front's thread, must not block; may answer on any thread, once.
+using StreamReply = std::function<void(std::vector<StreamEvent>, bool has_more)>;
+using StreamSource = std::function<void(std::int64_t after, std::size_t limit, StreamReply)>;
+
 // What the front counted since it was made; only ever grows, but for `connections_open`.
 struct FrontCounters {
   std::uint64_t connections = 0;
@@ -152,6 +165,9 @@ struct FrontCounters {
   std::uint64_t reports_unauthorized = 0;               // without a good token
   std::uint64_t reports_limited = 0;                    // beyond the rate
   std::uint64_t reports_refused = 0;                    // too long, or no POST
+  std::uint64_t stream_readers = 0;                     // now
+  std::uint64_t stream_events = 0;                      // sent, to each reader
+  std::uint64_t stream_readers_dropped = 0;             // read too slowly
   std::vector<std::pair<int, std::uint64_t>> requests;  // by status code, ascending
 };
 
@@ -173,7 +189,12 @@ class Front {
   // A page for `path` and, if it ends in '/', for everything below; the longest match wins, over the built-in pages
   // too, but for /health, /livez and /readyz. Before start(). [control]
   void add_get(std::string path, GetHandler handler);
+  // Before start(). [control]
+  void set_stream_source(StreamSource source);
   void start();  // [control]
+
+  // Tells the readers of /api/v1/stream. [any]
+  void tell(StreamEvent event);
 
   // Adopts new addresses and options whole, or throws FrontError and changes nothing. [control]
   void reconfigure(const FrontOptions& options);

@@ -103,6 +103,7 @@ void HttpPeer::late(Awaited kind) {
     case Awaited::line:
     case Awaited::peers_end:
     case Awaited::output_taken:
+    case Awaited::stream:
       return finish();
   }
 }
@@ -111,6 +112,14 @@ void HttpPeer::late(Awaited kind) {
 std::string HttpPeer::farewell() {
   if (!is_waiting_for(Awaited::header) && !is_waiting_for(Awaited::body)) return {};
   return room_.bytes_of(error_response(503, "too many connections, and this one has waited longest"), {});
+}
+
+void HttpPeer::taken() {
+  if (is_streaming_) room_.taken(*this);
+}
+
+void HttpPeer::was_too_slow() {
+  if (is_streaming_) FrontStats::add(hall().stats().stream_readers_dropped);
 }
 
 void HttpPeer::park(Awaited kind) {

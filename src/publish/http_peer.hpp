@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "publish/address.hpp"
+#include "publish/event_stream.hpp"
 #include "publish/front.hpp"
 #include "publish/listener.hpp"
 #include "publish/pages.hpp"
@@ -55,6 +56,9 @@ class HttpRoom {
   void answer(HttpPeer& peer, const Response& response);
   // What it waits for is not wanted any more.
   void forget(const HttpPeer& peer);
+  EventStream& stream() { return stream_; }
+  // The peer's socket has taken all it was sent.
+  void taken(const HttpPeer& peer);
   // The bytes of an answer that no peer waits for in the usual way.
   std::string bytes_of(const Response& response, const ResponseForm& form);
 
@@ -64,6 +68,9 @@ class HttpRoom {
   void route_write(HttpPeer& peer, const Request& request);
   void route_report(HttpPeer& peer, const Request& request);
   void hand_to_agent(HttpPeer& peer, const Request& request);
+  void route_stream(HttpPeer& peer, const Request& request);
+  EventStream::Wire wire();
+  HttpPeer* find(std::uint64_t peer);
   bool route_registered(HttpPeer& peer, const Request& request);
   void answer_in_turn(HttpPeer& peer, Request request);
   void answer_next();
@@ -79,6 +86,7 @@ class HttpRoom {
   RequestParser parser_;
   std::vector<std::pair<std::string, GetHandler>> gets_;  // longest path first
   std::shared_ptr<Mailbox> mailbox_;
+  EventStream stream_;
   // Requests that cost more than picking bytes: one a turn, so that polls of /health pass between them.
   struct Turn {
     std::uint64_t peer, ticket;
@@ -106,6 +114,9 @@ class HttpPeer : public Peer {
   std::string farewell() override;
   void handshaken() override;
   void adopt_proxied(const ProxyHeader& header);
+  Awaited after_output() const override { return is_streaming_ ? Awaited::stream : Awaited::next_request; }
+  void taken() override;
+  void was_too_slow() override;
   std::size_t take_proxy_header(std::string_view bytes);
   void refuse(int code, std::string_view problem);
   void park(Awaited kind);
@@ -117,6 +128,7 @@ class HttpPeer : public Peer {
   std::uint64_t ticket_ = 0;    // of the answer awaited: one for another ticket comes too late
   bool is_proxy_read_ = false;  // or there can be none
   bool has_continued_ = false;
+  bool is_streaming_ = false;  // reads /api/v1/stream, to its end
 };
 
 }  // namespace vital

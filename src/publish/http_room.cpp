@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <exception>
 
+#include "base/text.hpp"
 #include "publish/http_peer.hpp"
 
 namespace vital {
@@ -67,7 +69,8 @@ HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin)
     : hall_(hall),
       admin_(std::move(admin)),
       pages_(board, [&hall] { return hall.stats().read(); }),
-      mailbox_(std::make_shared<Mailbox>()) {
+      mailbox_(std::make_shared<Mailbox>()),
+      stream_(hall.loop(), hall.stats(), wire()) {
   mailbox_->room = this;
 }
 
@@ -102,6 +105,7 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
   const auto take = [&](Request& request) {
     request.body = frame.body;
     request.authorization = frame.authorization;
+    request.last_event_id = frame.last_event_id;
     request.is_admin = peer.origin().listener == ListenerKind::admin;
     request.is_detailed = is_detailed(peer, frame.authorization);
     request.may_authorize = !request.is_admin && peer.origin().door->details == ShowDetails::authorized;
@@ -141,6 +145,7 @@ void HttpRoom::route(HttpPeer& peer, Request& request) {
     if (m == "OPTIONS") response.headers += allowed;
     return answer(peer, response);
   }
+  if (request.path == "/api/v1/stream" && m != "HEAD" && m != "OPTIONS") return route_stream(peer, request);
   if (route_registered(peer, request)) return;
   answer_in_turn(peer, request);
 }
@@ -264,7 +269,68 @@ void HttpRoom::deliver(std::uint64_t id, std::uint64_t ticket, const Response& r
   peer->resume();
 }
 
-void HttpRoom::forget(const HttpPeer& peer) { waiting_.erase({peer.id(), peer.ticket_}); }
+void HttpRoom::forget(const HttpPeer& peer) {
+  waiting_.erase({peer.id(), peer.ticket_});
+  if (peer.is_streaming_) stream_.remove(peer.id());
+}
+
+// ---- the stream ----------------------------------------------------------------------------------------------------
+
+HttpPeer* HttpRoom::find(std::uint64_t id) { return static_cast<HttpPeer*>(hall_.find(id)); }
+
+EventStream::Wire HttpRoom::wire() {
+  EventStream::Wire out;
+  out.is_free = [this](std::uint64_t id) {
+    const HttpPeer* peer = find(id);
+    return peer != nullptr && peer->queued() == 0 && !peer->is_finishing();
+  };
+  out.send = [this](std::uint64_t id, std::string_view bytes) {
+    if (HttpPeer* peer = find(id)) peer->push(bytes);
+  };
+  return out;
+}
+
+void HttpRoom::taken(const HttpPeer& peer) { stream_.taken(peer.id()); }
+
+void HttpRoom::route_stream(HttpPeer& peer, const Request& request) {
+  if (!request.is_detailed) return answer_in_turn(peer, request);  // refused as the built-in documents are
+  if (stream_.size() >= hall_.limits().streams) {
+    return answer(peer, error_response(503, "too many read the stream already"));
+  }
+  StreamFilter filter;
+  std::string_view from = request.last_event_id;
+  for (const auto& [key, value] : request.query) {
+    if (key == "check") {
+      filter.check = value;
+    } else if (key == "event") {
+      for (const std::string_view name : split(value, ',')) filter.events.emplace_back(name);
+    } else if (key == "after") {
+      if (from.empty()) from = value;
+    } else {
+      return answer(peer, error_response(400, "unknown parameter: known are check, event and after"));
+    }
+  }
+  std::optional<std::int64_t> after;
+  if (!from.empty()) {
+    std::int64_t id = 0;
+    const auto [end, error] = std::from_chars(from.data(), from.data() + from.size(), id);
+    if (error != std::errc{} || end != from.data() + from.size() || id < 0) {
+      return answer(peer, error_response(400, "after (or Last-Event-ID) is the id of an event"));
+    }
+    after = id;
+  }
+  hall_.stats().request(200);
+  std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n"
+      "Connection: close\r\nDate: ";
+  head += date(Loop::both().wall);
+  peer.is_streaming_ = true;
+  peer.wait_for(Awaited::stream);
+  peer.send(head + "\r\n\r\nretry: 2000\n\n");
+  hall_.loop().post([this, id = peer.id(), filter = std::move(filter), after] {
+    if (find(id) != nullptr) stream_.add(id, filter, after);
+  });
+}
 
 void HttpRoom::answer(HttpPeer& peer, const Response& response) {
   hall_.stats().request(response.code);

@@ -186,6 +186,10 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.count("vitald_tls_handshake_failures_total", "TLS handshakes that came to nothing, late ones included.",
             c.tls_failures);
   out.count("vitald_http_accept_errors_total", "Connections the kernel could not hand over.", c.accept_errors);
+  out.gauge("vitald_stream_readers", "Readers of /api/v1/stream now.", static_cast<double>(c.stream_readers));
+  out.count("vitald_stream_events_sent_total", "Events sent to readers of /api/v1/stream.", c.stream_events);
+  out.count("vitald_stream_readers_dropped_total", "Readers of /api/v1/stream that read too slowly.",
+            c.stream_readers_dropped);
   out.count("vitald_haproxy_agent_checks_total", "Agent-check lines answered.", c.agent_checks);
   out.count("vitald_haproxy_agent_unknown_services_total", "Agent-check lines that named no service of ours.",
             c.agent_unknown_services);

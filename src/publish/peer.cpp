@@ -81,6 +81,7 @@ void Peer::shake() {
 void Peer::readable() {
   if (is_closed_) return;
   if (is_finishing_ && queued() == 0) return drain();
+  if (awaited_ == Awaited::stream) return watch_end();
   if (queued() > 0 || is_busy()) {
     want(false, wants_write_);  // not now: what it sends waits in the kernel
     return;
@@ -104,6 +105,26 @@ void Peer::readable() {
       if (got.wants_write) want(wants_read_, true);
       return;
   }
+}
+
+// A reader of a stream has nothing more to say; only that it goes is news.
+void Peer::watch_end() {
+  auto& buffer = hall_.scratch();
+  const IoResult got = stream_->read(buffer.data(), buffer.size());
+  if (got.status == IoResult::Status::reset) {
+    FrontStats::add(hall_.stats().resets);
+    return close();
+  }
+  if (got.status != IoResult::Status::closed) return;
+  has_ended_ = true;
+  finish();
+  flush();
+}
+
+void Peer::push(std::string_view bytes) {
+  if (is_closed_ || is_finishing_) return;
+  send(bytes);
+  flush();
 }
 
 // Hands over what has come, request by request, as long as the answers leave.
@@ -157,7 +178,9 @@ void Peer::writable() {
     return readable();
   }
   if (!flush() || is_finishing_) return;
-  wait_for(Awaited::next_request);
+  wait_for(after_output());
+  if (awaited_ == Awaited::stream) want(true, false);
+  taken();
   resume();
 }
 
@@ -247,6 +270,7 @@ void Peer::expired() {
   }
   if (kind == Awaited::output_taken) {
     FrontStats::add(hall_.stats().timed_out);
+    was_too_slow();
     return close();
   }
   if (kind == Awaited::first_byte) FrontStats::add(hall_.stats().silent);
@@ -266,7 +290,8 @@ void Peer::make_room() {
 
 void Peer::end_politely() {
   if (awaited_ == Awaited::handshake) return close();
-  if (is_finishing_ || awaited_ == Awaited::output_taken || is_busy()) return;
+  const bool has_answer_coming = is_busy() && awaited_ != Awaited::stream;
+  if (is_finishing_ || awaited_ == Awaited::output_taken || has_answer_coming) return;
   finish();
   flush();
 }
@@ -414,6 +439,8 @@ Duration Hall::time_for(Awaited kind) const {
       return limits_.get_time;
     case Awaited::reply:
       return limits_.admin_time;
+    case Awaited::stream:
+      return std::chrono::hours(24 * 365);  // as long as it takes what it is sent
   }
   return limits_.idle_time;
 }

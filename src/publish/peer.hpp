@@ -40,10 +40,11 @@ enum class Awaited : unsigned char {
   next_request,  // on a connection kept alive
   peers_end,     // after our FIN
   output_taken,
-  page,   // from another room
-  reply,  // to a write request
+  page,    // from another room
+  reply,   // to a write request
+  stream,  // nothing: it is told what happens, until it goes
 };
-inline constexpr std::size_t awaited_kinds = 10;
+inline constexpr std::size_t awaited_kinds = 11;
 
 class Peer {
  public:
@@ -73,12 +74,20 @@ class Peer {
   // A last word to somebody in the middle of a request who gives way; empty for none.
   virtual std::string farewell() { return {}; }
 
+  // What comes after output that had to wait; and that the socket has taken all of it.
+  virtual Awaited after_output() const { return Awaited::next_request; }
+  virtual void taken() {}
+  // It did not take its output in time, and is closed.
+  virtual void was_too_slow() {}
+
   void send(std::string_view bytes);  // at once as far as the socket takes it; the rest is queued
   void finish();                      // after what is queued: FIN, drain, close
   void wait_for(Awaited kind);        // restarts the clock of that kind
   bool is_waiting_for(Awaited kind) const { return awaited_ == kind; }
   bool is_finishing() const { return is_finishing_; }
   std::size_t queued() const { return output_.size() - written_; }
+  // The same, outside of take() and its like. The peer may be gone afterwards.
+  void push(std::string_view bytes);
   // After an answer that was awaited: goes on with what the peer has sent meanwhile.
   void resume();
 
@@ -94,7 +103,10 @@ class Peer {
   void want(bool read, bool write);
   void work(std::string_view fresh);
   void keep(std::string_view rest);
-  bool is_busy() const { return awaited_ == Awaited::page || awaited_ == Awaited::reply; }
+  bool is_busy() const {
+    return awaited_ == Awaited::page || awaited_ == Awaited::reply || awaited_ == Awaited::stream;
+  }
+  void watch_end();
   bool flush();  // true when all is out; the peer may be gone when false
   void drain();
   void close();

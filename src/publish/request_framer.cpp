@@ -114,6 +114,8 @@ std::optional<std::string_view> read_header_line(std::string_view line, Frame& f
     frame.wants_continue = equals_ignoring_case(value, "100-continue");
   } else if (equals_ignoring_case(name, "accept")) {
     if (frame.accept.empty()) frame.accept = value;
+  } else if (equals_ignoring_case(name, "last-event-id")) {
+    frame.last_event_id = value;
   } else if (equals_ignoring_case(name, "authorization")) {
     if (!frame.authorization.empty()) return "two Authorization headers";
     frame.authorization = value;

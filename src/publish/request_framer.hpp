@@ -30,10 +30,11 @@ struct Frame {
   std::string_view body;
   std::string_view accept;
   std::string_view authorization;
-  bool is_bare = false;         // HTTP/0.9: "GET /" and nothing else
-  bool is_1_0 = false;          // HTTP/1.0
-  bool keeps_alive = false;     // the client wants the connection afterwards
-  bool wants_continue = false;  // Expect: 100-continue
+  std::string_view last_event_id;  // of who comes back to a stream
+  bool is_bare = false;            // HTTP/0.9: "GET /" and nothing else
+  bool is_1_0 = false;             // HTTP/1.0
+  bool keeps_alive = false;        // the client wants the connection afterwards
+  bool wants_continue = false;     // Expect: 100-continue
 };
 
 struct FrameLimits {

@@ -20,6 +20,7 @@ struct Request {
   std::string accept;
   std::string_view body;           // as in the frame
   std::string_view authorization;  // as in the frame
+  std::string_view last_event_id;  // as in the frame
   bool is_admin = false;           // came through the admin socket
   bool is_detailed = false;        // may see more than the verdict
   bool may_authorize = false;      // would see more with a token or a client certificate

@@ -14,7 +14,8 @@ struct FrontStats {
   using Count = std::atomic<std::uint64_t>;
   Count connections{}, connections_open{}, silent{}, evicted{}, over_source_cap{}, timed_out{}, resets{},
       accept_errors{}, proxied{}, tls_handshakes{}, tls_failures{}, agent_checks{}, agent_unknown_services{},
-      reports_taken{}, reports_unauthorized{}, reports_limited{}, reports_refused{};
+      reports_taken{}, reports_unauthorized{}, reports_limited{}, reports_refused{}, stream_readers{}, stream_events{},
+      stream_readers_dropped{};
 
   void request(int code) {
     if (code >= 100 && code < 600) add(codes_[static_cast<std::size_t>(code - 100)]);
@@ -40,6 +41,9 @@ struct FrontStats {
                       get(reports_unauthorized),
                       get(reports_limited),
                       get(reports_refused),
+                      get(stream_readers),
+                      get(stream_events),
+                      get(stream_readers_dropped),
                       {}};
     for (std::size_t i = 0; i < codes_.size(); ++i) {
       if (const std::uint64_t n = get(codes_[i])) out.requests.emplace_back(static_cast<int>(i) + 100, n);
