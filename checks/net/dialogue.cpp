@@ -86,6 +86,9 @@ bool Dialogue::advance() {
       return advance_sending();
     case Doing::receiving:
       return advance_receiving();
+    case Doing::pausing:
+      soon_.arm<&Dialogue::pause_is_over>(this, pause_);
+      return false;
     case Doing::nothing:
     case Doing::leaving:
       break;
@@ -183,7 +186,8 @@ bool Dialogue::try_next_address() {
   is_watching_ = false;
   while (next_ < addresses_.size()) {
     const std::string& numeric = addresses_[next_++];
-    peer_name_ = numeric.front() == '/' ? numeric : printed(numeric, peer_.target.port);
+    const bool has_port = numeric.front() != '/' && peer_.kind != Stream::Kind::echo;
+    peer_name_ = has_port ? printed(numeric, peer_.target.port) : numeric;
     const Io io = stream_.connect(numeric, peer_.target.port, peer_.kind);
     if (io == Io::failed) {
       last_trouble_ = stream_.trouble();
@@ -314,6 +318,16 @@ Result Dialogue::nonsense(const std::string& why, const std::string& message) co
   return check::fail(Cause::protocol, why + ": it said " + quoted(message));
 }
 
+Dialogue::Step Dialogue::pause(Duration time) {
+  pause_ = time;
+  doing_ = Doing::pausing;
+  watch_.stop();  // what comes meanwhile can wait
+  is_watching_ = false;
+  return Step{*this};
+}
+
+void Dialogue::pause_is_over() { settle(true); }
+
 // ---- time -----------------------------------------------------------------------------------------------------------
 
 void Dialogue::lenient_for(Duration limit) {
@@ -338,6 +352,7 @@ Trouble Dialogue::lateness() const {
     case Doing::sending:
       return fault(Cause::timeout, "it did not take what we sent" + limit);
     case Doing::nothing:
+    case Doing::pausing:
     case Doing::receiving:
     case Doing::leaving:
       break;

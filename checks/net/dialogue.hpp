@@ -83,6 +83,9 @@ class Dialogue : public check::AsyncProbe {
   // Whatever comes until the peer closes, at most `most` bytes.
   Message receive_rest(std::string of, size_t most = 64 * 1024);
 
+  // Waits.
+  Step pause(check::Duration time);
+
   // Until strict(), at most for this long, trouble is returned as false, with trouble() to say what.
   void lenient_for(check::Duration limit);
   void strict();
@@ -106,7 +109,7 @@ class Dialogue : public check::AsyncProbe {
   template <typename Owner, typename Call>
   friend void guarded(Owner*, Call) noexcept;
 
-  enum class Doing { nothing, looking_up, connecting, shaking_hands, sending, receiving, leaving };
+  enum class Doing { nothing, looking_up, connecting, shaking_hands, sending, receiving, pausing, leaving };
   using Io = Stream::Io;
 
   bool suspend(std::coroutine_handle<> from);
@@ -124,6 +127,7 @@ class Dialogue : public check::AsyncProbe {
 
   void resolved(const Addresses& found);
   void share_is_over();
+  void pause_is_over();
   void ready(int fd, uint32_t events);
   void out_of_time();
   void out_of_patience();
@@ -167,6 +171,7 @@ class Dialogue : public check::AsyncProbe {
   Framer framer_ = nullptr;  // null: until the peer closes
   std::string of_;
   size_t most_ = 0;
+  check::Duration pause_{};
   size_t length_ = 0;  // of the message at the beginning of in_
 
   std::optional<check::Result> result_;

@@ -50,10 +50,21 @@ Stream::Io Stream::connect(const std::string& host, uint16_t port, Kind kind) {
     if (!numeric) return failed(ours("the resolver gave " + quoted(host) + ", which is no address"));
     address = *numeric;
   }
-  fd_ = socket(address.family(), (is_datagram() ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  family_ = address.family();
+  const int icmp = family_ == AF_INET6 ? static_cast<int>(IPPROTO_ICMPV6) : static_cast<int>(IPPROTO_ICMP);
+  fd_ = socket(family_, (is_datagram() ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+               kind_ == Kind::echo ? icmp : 0);
+  if (fd_ < 0 && kind_ == Kind::echo && (errno == EACCES || errno == EPERM)) {
+    return failed(ours(
+        "this host lets nobody of our group ping; allow it with: sysctl -w net.ipv4.ping_group_range='0 2147483647'"));
+  }
   if (fd_ < 0) return failed(ours(std::string("cannot make a socket: ") + std::strerror(errno)));
   const int on = 1;
   if (!is_unix && !is_datagram()) setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (kind_ == Kind::echo) {  // or the routers' "no way there" would not reach us
+    setsockopt(fd_, family_ == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP, family_ == AF_INET6 ? IPV6_RECVERR : IP_RECVERR,
+               &on, sizeof on);
+  }
   if (::connect(fd_, address.get(), address.size) == 0) return finish_connecting();
   if (errno == EINPROGRESS) return Io::wants_write;
   if (is_unix && errno == ENOENT) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include <memory>
 #include <string>
@@ -22,7 +23,7 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  enum class Kind { stream, datagram };
+  enum class Kind { stream, datagram, echo };  // echo: ICMP's, by the kernel's unprivileged socket
   // Begins to connect to a numeric address, or to the Unix socket at `host` if it begins with a slash. done,
   // wants_write (then ask finish_connecting() once the socket is writable), or failed.
   Io connect(const std::string& host, uint16_t port, Kind kind = Kind::stream);
@@ -37,8 +38,9 @@ class Stream {
   void close();
 
   int fd() const { return fd_; }
+  bool is_v6() const { return family_ == AF_INET6; }
   // Datagrams: each read gives one, each write sends one, and nobody says goodbye.
-  bool is_datagram() const { return kind_ == Kind::datagram; }
+  bool is_datagram() const { return kind_ != Kind::stream; }
   bool is_tls() const { return ssl_ != nullptr; }
   const TlsReport& report() const { return report_; }
   std::string tls_version() const { return ssl_ != nullptr ? SSL_get_version(ssl_.get()) : ""; }
@@ -61,6 +63,7 @@ class Stream {
 
   int fd_ = -1;
   Kind kind_ = Kind::stream;
+  int family_ = 0;
   TlsSettings settings_;
   std::string name_;
   TlsReport report_;
