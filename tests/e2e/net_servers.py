@@ -413,3 +413,27 @@ virtual unix - n n - - virtual
 
     def command(self):
         return [program("postfix"), "-c", self.directory, "start-fg"]
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------------
+
+class Chrony(Server):
+    """chronyd as a time server that touches no clock: synchronised to itself at `stratum`, or with None to nothing."""
+
+    name = "chrony"
+
+    def __init__(self, stratum=3):
+        super().__init__()
+        self.stratum = stratum
+
+    def prepare(self):
+        local = f"local stratum {self.stratum}\n" if self.stratum else ""
+        (self.directory / "chrony.conf").write_text(
+            f"port {self.port}\nbindaddress {self.host}\nallow 127.0.0.1\ncmdport 0\nbindcmdaddress /\n"
+            f"pidfile {self.directory}/pid\n{local}")
+
+    def command(self):
+        return [program("chronyd"), "-d", "-x", "-u", "root", "-f", self.directory / "chrony.conf"]
+
+    def is_ready(self):
+        return listens_udp(self.port)

@@ -13,6 +13,7 @@
 #include "mail/verdict.hpp"
 #include "memcached/text.hpp"
 #include "net/framing.hpp"
+#include "ntp/packet.hpp"
 #include "redis/resp.hpp"
 #include "redis/verdict.hpp"
 #include "tls/starttls.hpp"
@@ -82,6 +83,12 @@ void dns(std::string_view bytes) {
   serial_of(*answer);
 }
 
+void ntp(std::string_view bytes) {
+  using namespace vital::ntp;
+  const auto answer = parse(bytes, 0);
+  if (answer) judge(*answer, 1, 2, {}, "t");
+}
+
 void starttls(std::string_view bytes) {
   using namespace vital::tls;
   for (const auto protocol : {StartTls::smtp, StartTls::imap, StartTls::pop3, StartTls::ldap, StartTls::postgres}) {
@@ -106,6 +113,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'D':
       dns(bytes);
+      break;
+    case 'N':
+      ntp(bytes);
       break;
     case 'C':
       memcached(bytes);
