@@ -23,6 +23,7 @@ using Json = nlohmann::ordered_json;
 using config::Key;
 using config::Kind;
 
+constexpr std::string_view lasting = "exec_lines";  // also written type: exec, protocol: lines
 constexpr std::string_view variable = "\\$\\{";
 constexpr std::string_view duration_pattern = "^[0-9]+(\\.[0-9]+)?(us|ms|s|m|h|d)$";
 constexpr std::string_view size_pattern = "^[0-9]+(\\.[0-9]+)? *(|B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$";
@@ -178,6 +179,7 @@ Json check_of(const ModuleInfo& module) {
     const std::string name(k->name);
     if (name == "type") {
       properties[name] = {{"const", module.type}, {"description", module.summary}};
+      if (module.type == lasting) properties[name] = {{"enum", {lasting, "exec"}}, {"description", module.summary}};
     } else {
       properties[name] = {{"$ref", fmt::format("#/definitions/check/properties/{}", name)}};
     }
@@ -330,9 +332,20 @@ std::string config_schema(std::span<const ModuleInfo> modules) {
   std::vector<std::pair<std::string, Json>> checks;
   for (const ModuleInfo& m : modules) checks.emplace_back(m.type, check_of(m));
   const auto output_types = outputs();
+  const bool has_lines = std::any_of(modules.begin(), modules.end(), [](const auto& m) { return m.type == lasting; });
 
   Json definitions = Json::object();
   definitions["check"] = chosen_by_type("check", checks, properties_of("check"));
+  if (has_lines) {
+    // One type, two modules: config/checks.cpp chooses between them by the same word.
+    for (Json& rule : definitions["check"]["allOf"]) {
+      if (rule["if"]["properties"]["type"]["const"] != "exec") continue;
+      rule["then"] = {
+          {"if", {{"properties", {{"protocol", {{"const", "lines"}}}}}, {"required", Json::array({"protocol"})}}},
+          {"then", defined(fmt::format("check-{}", lasting))},
+          {"else", defined("check-exec")}};
+    }
+  }
   definitions["output"] = chosen_by_type("output", output_types, properties_of("output"));
   definitions["service"] = service();
   definitions["members"] = {{"type", "array"}, {"minItems", 1}, {"items", defined("member")}};

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from agent import BUILD, VITALD
+from agent import BUILD, ROOT, VITALD
 
 ROGUES = BUILD / "tests/probe/modules"
 
@@ -32,6 +32,8 @@ def failed(lines):
 # What each of ours needs, to say something of a target that is not there.
 WORDS = {
     "dns": ["name=localhost"], "exec": ["command=/bin/echo", "command=OK"], "file": ["path=/etc/passwd"],
+    "exec_lines": ["command=/usr/bin/python3", f"command={ROOT}/docs/examples/plugin-lines/checks.py",
+                   "arguments.check=backlog", "arguments.directory=/etc", "protocol=lines"],
     "http": ["url=http://127.0.0.1:1/"], "ldap": ["uri=ldap://127.0.0.1:1"], "memcached": ["port=1"], "redis": ["port=1"],
     "mysql": ["user=u", "port=1"], "postgres": ["user=u", "port=1"], "pgbouncer": ["user=u", "port=1"],
     "network": ["interface=lo"], "ocf": ["agent=heartbeat:Dummy"], "process": ["command=systemd"],

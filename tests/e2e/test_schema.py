@@ -94,6 +94,8 @@ def test_most_of_the_bad_corpus_is_refused(of_the_corpus):
     ({"type": "http", "url": "http://x/", "tls": {"mode": "maybe"}}, r"tls.mode: 'maybe' is not valid"),
     ({"type": "http", "url": "http://x/", "interval": "5"}, r"interval: '5' does not match"),
     ({"type": "http", "url": "http://x/", "retries": 99}, r"retries: 99 is not valid"),
+    ({"type": "exec", "command": "x", "arguments": {"a": 1}}, r"'arguments' was unexpected"),
+    ({"type": "exec", "protocol": "lines", "command": "x", "max_output": 1}, r"'max_output' was unexpected"),
     ({"type": "postgres", "host": "x", "user": "u", "port": 70000}, r"port: 70000 is not valid"),
 ])
 def test_a_mistake_in_a_check_is_found_where_it_is(check, expected, real):
