@@ -11,6 +11,7 @@
 
 #include "base/time.hpp"
 #include "core/plan.hpp"
+#include "core/topology.hpp"
 #include "modules/option.hpp"
 #include "modules/registry.hpp"
 #include "outputs/spec.hpp"
@@ -121,7 +122,9 @@ struct Config {
   unsigned workers_memory_mib = 512;  // of data, each; 0 = no limit
   unsigned workers_processes = 0;     // their user may have; 0 = no limit
   std::string workers_seccomp = "off";
-  std::vector<OutputSpec> outputs;  // in the order written
+  std::vector<OutputSpec> outputs;       // in the order written
+  std::vector<OutputSpec> outputs;       // in the order written
+  std::vector<TopologyPlan> topologies;  // failover.topologies, in the order written
 };
 
 struct LoadOptions {

@@ -107,6 +107,10 @@ bool is_good_name(const std::string& name, Mark mark, const std::string& path, P
 // The outputs section; services are those of `plan`.
 std::vector<OutputSpec> read_outputs(const Node* section, const Plan& plan, const Context& cx);
 
+// The failover section; checks are those of `plan`.
+std::vector<TopologyPlan> read_failover(const Section& failover, const std::vector<CheckDraft>& drafts,
+                                        const Plan& plan);
+
 void read_listen(const Section& listen, Config& config, const Context& cx);
 void read_log(const Section& log, Config& config);
 void read_journal(const Section& journal, Config& config);

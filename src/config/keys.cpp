@@ -20,6 +20,7 @@ constexpr Key table[] = {
     {"", "checks", Kind::special, "map of name to check", "required", "what is checked, and how"},
     {"", "services", Kind::special, "map of name to service", "one, `default`: all checks",
      "what the checks mean for what is asked about"},
+    {"", "failover", Kind::section, "", "off", "which pairs and clusters are watched, see docs/failover.md"},
     {"", "log", Kind::section, "", "", "where events are written"},
     {"", "state_dir", Kind::text, "absolute path", "/var/lib/vitald",
      "the journal, and what lets a restart go on where it stopped"},
@@ -249,6 +250,17 @@ constexpr Key table[] = {
     {"service.lb", "timeout", Kind::duration, "", "required", "of its probe", 0.001, hour},
     {"service.lb", "fall", Kind::integer, "", "1", "failed probes until it takes the node out", 1, 1000},
     {"service.lb", "rise", Kind::integer, "", "1", "good probes until it is back", 1, 1000},
+
+    // ---- failover
+    {"failover", "mode", Kind::choice, "observe | advise | assist | auto", "observe",
+     "what the agent may do about a failover; this version only watches"},
+    {"failover", "topologies", Kind::special, "map of name to topology", "required", "servers of which one is primary"},
+    {"topology", "members", Kind::special, "list of checks, or map of name to check", "required",
+     "the check that looks at each server directly, and says its role"},
+    {"topology", "endpoint", Kind::text, "check", "none",
+     "a check that goes the way clients go, by the name or address that moves: a failover is over when it is good "
+     "again"},
+    {"topology", "max_lag", Kind::duration, "", "any", "a standby further behind is called no candidate", 0, 30 * day},
 };
 
 }  // namespace

@@ -19,7 +19,6 @@ namespace {
 // Rooms that come with later versions: refused rather than ignored.
 constexpr std::pair<std::string_view, std::string_view> later_keys[] = {
     {"cluster", "this version knows no cluster; remove it"},
-    {"failover", "this version has no failover; remove it"},
 };
 
 void refuse_later_keys(Node& root, Problems& problems) {
@@ -167,6 +166,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
   resolve_dependencies(drafts, plan, problems);
   read_services(top.entry("services"), drafts, plan, problems);
   config.outputs = read_outputs(top.get("outputs"), plan, cx);
+  config.topologies = read_failover(top.section("failover", "failover"), drafts, plan);
   validate(drafts, cx);
   if (problems.any()) return nullptr;
   config.files = problems.files();

@@ -46,6 +46,8 @@ constexpr Heading headings[] = {
     {"service.weights", "services.NAME.weights"},
     {"service.budget", "services.NAME.budget"},
     {"service.lb", "services.NAME.lb"},
+    {"failover", "failover"},
+    {"topology", "failover.topologies.NAME"},
 };
 
 std::string type_of(const Key& k) {
