@@ -122,6 +122,14 @@ TEST_CASE("a planned switchover needs no failure: the old primary is a standby b
   CHECK(record.at("down_ms") == "2000");
 }
 
+TEST_CASE("an address that leads to a standby is not good, though it answers") {
+  Pair p;
+  p.well().after(5s).see(a, refused).after(1s).see(b, primary).after(1s).see(in, standby);
+  CHECK(p.told() == "primary_seen failover_seen");
+  p.after(1s).see(in, primary);
+  CHECK(p.last("failover").at("follow_ms") == "2000");
+}
+
 TEST_CASE("one bad sample is nothing, two and a return are a story without a move") {
   Pair p;
   p.well().after(5s).see(a, refused).after(1s).see(a, primary);

@@ -192,3 +192,20 @@ def test_every_field_the_endpoint_page_names_exists():
     table = (ROOT / "docs/endpoint.md").read_text().partition("## `/api/v1/checks`")[2].partition("\n## ")[0]
     named = {f for row in re.findall(r"^\| (`.*?) \|", table, re.M) for f in re.findall(r"`(\w+)`", row)}
     assert json.dumps(sorted(named)) == json.dumps(sorted(fields))
+
+
+TRANSLATIONS = {"README.ja.md": "README.md", **{f"docs/ja/{p.name}": f"docs/{p.name}" for p in (ROOT / "docs/ja").glob("*.md")}}
+
+
+@pytest.mark.parametrize("page", sorted(TRANSLATIONS))
+def test_a_translation_keeps_step_with_its_page(page):
+    """The same headings, the same tables, the same things to type; only what follows a # in an example is translated."""
+    def shape(text):
+        lines = text.splitlines()
+        return ([line.partition(" ")[0] for line in lines if line.startswith("#")],
+                [line.split("|")[1] for line in lines if line.startswith("| `")],
+                [line.partition("  #")[0].rstrip() for line in lines if line.startswith("    ")])
+
+    assert shape((ROOT / page).read_text()) == shape((ROOT / TRANSLATIONS[page]).read_text())
+    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
+        assert ((ROOT / page).parent / target).exists(), f"{page} points at {target}"
