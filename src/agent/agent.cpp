@@ -27,6 +27,7 @@ constexpr Duration keep_every = 1h;
 constexpr Duration noteworthy_lag = 1s;
 constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
+constexpr std::size_t most_failovers_shown = 200;
 constexpr Duration patience_with_outputs = 3s;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
@@ -55,7 +56,12 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   page("/api/v1/results", &Memory::results);
   page("/api/v1/history", &Memory::history);
   page("/api/v1/journal", &Memory::pages);
-  page("/api/v1/failovers", &Memory::failovers);
+  front_->add_get("/api/v1/failovers", [this](const GetRequest&, const GetReply& reply) {
+    memory_.newest(failover_records(), most_failovers_shown,
+                   [failovers = failovers_, reply](const std::vector<JournalEvent>& records) {
+                     reply({200, "application/json", failovers_document(records, failovers->topologies())});
+                   });
+  });
   memory_.listen([this](const JournalEvent& event) { front_->tell(stream_event(event)); });
   front_->set_stream_source([this](std::int64_t after, std::size_t limit, const StreamReply& reply) {
     memory_.events_after(after, limit, reply);
@@ -99,6 +105,7 @@ Ports Agent::ports() {
     board_.tally.add(check, r.verdict, r.cause, r.duration);
     own_trouble_.add(r.evidence);
     memory_.ended(now, check, ended);
+    say_all(now, failovers_->ended(now, ended.check, r));
   };
   p.timed = [this](const Step& step) {
     board_.valid_until.store(step.valid_until);
@@ -162,6 +169,12 @@ void Agent::start() {
   const auto saved = load_state();
   performer_ = std::make_unique<Performer>(config_->plan, specs_, ports(), Loop::both(), saved);
   keep_state(saved ? JournalState::Kind::warm_start : JournalState::Kind::cold_start);
+  failovers_->adopt(Loop::both(), config_->topologies, *config_->plan);
+  if (failovers_->is_any()) {
+    memory_.newest(failover_records(), most_failovers_shown, [this, mail = mail_](std::vector<JournalEvent> records) {
+      mail->post([this, records = std::move(records)] { failovers_->remember(records); });
+    });
+  }
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
   save_state({});  // also shows at once whether state_dir can be written
@@ -206,6 +219,7 @@ void Agent::beat() {
   lag_.add(now.mono, late);
   if (late > noteworthy_lag) say(Note::Level::warning, "loop_late", {{"by", friendly_duration(late)}});
   if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
+  say_all(now, failovers_->tick(now));
   give_up_waiting(now.mono);
   const Duration unsaved_for = now.mono - saved_at_;
   if (unsaved_for > save_at_least_every || (is_save_due_ && unsaved_for > save_at_most_every)) save_state({});
@@ -230,7 +244,7 @@ void Agent::show() {
   facts_.outputs = output_facts();
   facts_.journal = memory_.facts();
   facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views()) +
-                   memory_.metrics();
+                   memory_.metrics() + failovers_->metrics();
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {
@@ -288,6 +302,10 @@ std::string Agent::worker_metrics() const {
 void Agent::say(Note::Level level, std::string event, Fields fields) {
   const Now now = Loop::both();
   memory_.say(now, {now.wall, level, std::move(event), std::move(fields)});
+}
+
+void Agent::say_all(Now now, const std::vector<Note>& notes) {
+  for (const Note& n : notes) memory_.say(now, {now.wall, n.level, n.event, n.fields});
 }
 
 std::vector<std::string> Agent::listening() const {

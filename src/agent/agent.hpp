@@ -21,6 +21,7 @@
 #include "agent/certificate_watch.hpp"
 #include "agent/config_diff.hpp"
 #include "agent/config_loader.hpp"
+#include "agent/failovers.hpp"
 #include "agent/host_watch.hpp"
 #include "agent/lag.hpp"
 #include "agent/log.hpp"
@@ -64,6 +65,7 @@ class Agent {
   void show_soon();
   void show();
   void say(Note::Level level, std::string event, Fields fields);
+  void say_all(Now now, const std::vector<Note>& notes);
   void say_listening(const std::vector<std::string>& already);
   std::vector<std::string> listening() const;
   std::string status_text(const Snapshot& snapshot) const;
@@ -111,6 +113,7 @@ class Agent {
   CertificateWatch certificates_;
   std::unique_ptr<StateStore> store_;
   SpoolBook spool_;
+  const std::shared_ptr<Failovers> failovers_ = std::make_shared<Failovers>();  // callbacks of the journal hold it too
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Outputs> outputs_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "base/duration.hpp"
 #include "base/text.hpp"
 
 namespace vital {
@@ -50,6 +51,19 @@ void compare_options(const std::string& check, const std::vector<Setting>& befor
     if (value.first != value.second) out.push_back({"checks." + check + "." + option, value.first, value.second});
   }
   if (out.size() == known && !is_same_to_probe) out.push_back({"checks." + check, "", "a secret, or a file it names"});
+}
+
+// By names: the numbers of checks change when others come or go.
+std::vector<std::string> topologies_of(const Config& config) {
+  std::vector<std::string> out;
+  const auto check = [&](CheckId id) { return config.plan->at(id).name; };
+  for (const TopologyPlan& t : config.topologies) {
+    out.push_back(t.name);
+    for (const TopologyPlan::Member& m : t.members) out.push_back(m.name + "=" + check(m.check));
+    out.push_back("endpoint=" + (t.endpoint ? check(*t.endpoint) : std::string()));
+    out.push_back("max_lag=" + (t.max_lag ? format_duration(*t.max_lag) : std::string()));
+  }
+  return out;
 }
 
 }  // namespace
@@ -119,6 +133,7 @@ ConfigDiff diff(const Config& before, const Config& after) {
                          before.workers_processes == after.workers_processes &&
                          before.workers_seccomp == after.workers_seccomp);
   setting("outputs", before.outputs == after.outputs);
+  setting("failover", topologies_of(before) == topologies_of(after));
   setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
   return d;
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "agent/log_line.hpp"
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "core/timing.hpp"
@@ -76,6 +77,8 @@ void family(std::string& out, std::string_view metric, std::string_view type, st
 
 }  // namespace
 
+std::vector<std::string> failover_records() { return {"failover", "primary_back"}; }
+
 std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies) {
   JsonText out;
   out.begin_object();
@@ -128,8 +131,8 @@ void Failovers::remember(const std::vector<JournalEvent>& records) {
 
 std::vector<Note> Failovers::counted(Watched& of, std::vector<Note> notes) {
   for (const Note& n : notes) {
-    if (n.event != failover_records[0] && n.event != failover_records[1]) continue;
-    ++(n.event == failover_records[0] ? of.moved : of.returned);
+    if (n.event != "failover" && n.event != "primary_back") continue;
+    ++(n.event == "failover" ? of.moved : of.returned);
     for (const auto& [key, value] : n.fields) {
       if (key == "down_ms") of.last_down = number_of(value).value_or(0) / 1000;
     }

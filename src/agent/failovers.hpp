@@ -15,8 +15,8 @@
 
 namespace vital {
 
-// The names of the notes that are whole records.
-inline constexpr std::string_view failover_records[] = {"failover", "primary_back"};
+// The names of the notes that are whole records: another member is primary, the same one is again.
+std::vector<std::string> failover_records();
 
 // {"mode", "topologies": [...], "failovers": [...]}: records newest first, as the journal gave them. Pure.
 std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies);

@@ -181,14 +181,20 @@ void Memory::events_after(std::int64_t after, std::size_t limit, const StreamRep
   open->events(query, answer);
 }
 
-void Memory::failovers(const GetRequest& request, const GetReply& reply) const {
-  GetRequest only = request;
-  only.query.emplace_back("event", "failover_planned,failover_approved,failover_started,failover_done,failover_failed");
-  events(only, [reply](GetAnswer answer) {
-    const std::string key = "{\"events\":";
-    if (answer.status == 200 && answer.body.starts_with(key)) answer.body.replace(0, key.size(), "{\"failovers\":");
-    reply(std::move(answer));
-  });
+void Memory::newest(const std::vector<std::string>& events, std::size_t limit,
+                    std::function<void(std::vector<JournalEvent>)> answer) const {
+  JournalQuery query;
+  query.events = events;
+  query.limit = limit;
+  const auto found = [query, ring = ring_, answer = std::move(answer)](std::optional<std::vector<JournalEvent>> rows) {
+    bool has_more = false;
+    answer(journal_pages::joined(query, std::move(rows), ring->find(query), &has_more));
+  };
+  if (const auto open = journal()) {
+    open->events(query, found);
+  } else {
+    found({});
+  }
 }
 
 void Memory::results(const GetRequest& request, const GetReply& reply) const {

@@ -51,7 +51,11 @@ class Memory {
   void results(const GetRequest& request, const GetReply& reply) const;
   void history(const GetRequest& request, const GetReply& reply) const;
   void pages(const GetRequest& request, const GetReply& reply) const;
-  void failovers(const GetRequest& request, const GetReply& reply) const;
+
+  // The newest `limit` events of these names, oldest first: from the journal, or from the ring when it cannot be read.
+  // On the journal's thread. [any]
+  void newest(const std::vector<std::string>& events, std::size_t limit,
+              std::function<void(std::vector<JournalEvent>)> answer) const;
 
   // For readers of the stream that come back: the oldest `limit` events after that id. [any]
   void events_after(std::int64_t after, std::size_t limit, const StreamReply& reply) const;

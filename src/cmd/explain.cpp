@@ -193,7 +193,20 @@ class Explainer {
     if (config_.grpc) row("gRPC health", join(config_.grpc->addresses, ", ") + (config_.grpc->tls ? "  TLS" : ""));
     row("admin", fmt::format("{} mode {:04o}{}", config_.admin.socket, config_.admin.mode,
                              config_.admin.group.empty() ? "" : " group " + config_.admin.group));
-    row("failover", "not in this version");
+    if (config_.topologies.empty()) row("failover", "nothing is watched");
+    for (const TopologyPlan& t : config_.topologies) row("failover " + t.name, topology(t));
+  }
+
+  std::string topology(const TopologyPlan& t) const {
+    std::vector<std::string> members;
+    for (const TopologyPlan::Member& m : t.members) {
+      const std::string& check = plan_.at(m.check).name;
+      members.push_back(m.name == check ? check : m.name + " by " + check);
+    }
+    std::string out = "watched: " + join(members, ", ");
+    if (t.endpoint) out += "; over when " + plan_.at(*t.endpoint).name + " is good again";
+    if (t.max_lag) out += "; no candidate is more than " + format_duration(*t.max_lag) + " behind";
+    return out;
   }
 
   const Config& config_;

@@ -24,6 +24,7 @@ int maintenance(int argc, char** argv);
 int resume(int argc, char** argv);
 int events(int argc, char** argv);
 int history(int argc, char** argv);
+int failover(int argc, char** argv);
 int reload(int argc, char** argv);
 int report(int argc, char** argv);
 

@@ -64,6 +64,7 @@ constexpr auto commands = std::to_array<Command>({
     {"resume", ctl::resume, "end a drain or maintenance", 1},
     {"events", ctl::events, "what happened", 1},
     {"history", ctl::history, "what happened to one check", 1},
+    {"failover", ctl::failover, "who is primary, what failovers there were and what they cost", 2},
     {"reload", ctl::reload, "read the configuration again", 1},
 });
 
@@ -106,7 +107,7 @@ int dispatch(const std::vector<char*>& argv) {
   if (at >= argv.size()) return help(stderr, cmd::exit_usage);
   const std::string_view word = argv[at];
   if (word == "help") return help(stdout, 0);
-  if (word == "failover" || word == "replay") {
+  if (word == "replay") {
     fmt::print(stderr, "vitalctl: this version has no {}; docs/architecture.md says what is to come\n", word);
     return 2;
   }
