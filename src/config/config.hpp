@@ -123,7 +123,6 @@ struct Config {
   unsigned workers_processes = 0;     // their user may have; 0 = no limit
   std::string workers_seccomp = "off";
   std::vector<OutputSpec> outputs;       // in the order written
-  std::vector<OutputSpec> outputs;       // in the order written
   std::vector<TopologyPlan> topologies;  // failover.topologies, in the order written
 };
 
