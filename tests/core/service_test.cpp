@@ -112,6 +112,40 @@ TEST_CASE("stopping shows drain everywhere and goes on looking") {
   CHECK(stage.starts.size() > before);
 }
 
+TEST_CASE("what is withheld from a service is withheld from those it is a member of, and so is a hold") {
+  Plan plan = quick({a_check("db")});
+  plan.services[0].budget = {1, 10min, 0s, 0s};
+  Rule inner;
+  inner.kind = Rule::Kind::service;
+  inner.target = 0;
+  plan.services.push_back(a_service("site", group(Rule::Kind::all, {inner})));
+  const auto fall_twice = [](Stage& stage) {
+    for (int i = 0; i < 2; ++i) {
+      stage.run(2s);
+      stage.target("db").refuse();
+      stage.run(1100ms);
+      if (i == 0) stage.target("db").well();
+    }
+  };
+  SECTION("withheld") {
+    Stage stage(plan);
+    fall_twice(stage);
+    CHECK(stage.service("web").is_withheld);
+    CHECK(stage.service("site").answer == Verdict::warn);
+  }
+  SECTION("held down") {
+    plan.services[0].budget = {10, 10min, 0s, 1min};
+    Stage stage(plan);
+    fall_twice(stage);
+    stage.target("db").well();
+    stage.run(5s);
+    CHECK(stage.service("web").is_held_down);
+    CHECK(stage.service("site").answer == Verdict::fail);
+    stage.run(1min);
+    CHECK(stage.service("site").answer == Verdict::pass);
+  }
+}
+
 TEST_CASE("the ejection budget withholds what is too much, shows and counts it") {
   Plan plan = quick({a_check("db")});
   plan.services[0].budget = {2, 10min, 0s, 0s};
