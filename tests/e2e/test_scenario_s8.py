@@ -4,12 +4,13 @@ that goes for good. Shortened by config: intervals of seconds, and everything at
 is the page for it; tests/scenarios/S8-small-faults.txt plays an hour with the profiles as they are."""
 import datetime
 import json
+import pathlib
 import subprocess
 import time
 
 import pytest
 
-from agent import VITALD, wait_for
+from agent import VITALD
 from netns import InNetwork, Network
 
 # As the profiles, with shorter intervals: the lenient one makes two further attempts, waits in between, and wants three bad
@@ -27,7 +28,7 @@ def story():
     with Network() as net:
         node, hosts = net.host("node"), {name: net.host(name) for name in SERVERS}
         for host in hosts.values():
-            host.start(["/usr/bin/python3", "-m", "http.server", "8080", "--directory", "/usr/share/doc/bash"])
+            host.start(["/usr/bin/python3", "-m", "http.server", "8080", "--directory", pathlib.Path(__file__).parent])
         checks = {f"{name}-{shape}-{i}": {"type": "http", "url": f"http://{hosts[name].address}:8080/", **options}
                   for name in SERVERS for shape, options in (("lenient", LENIENT), ("strict", STRICT)) for i in range(EACH)}
         services = {f"{name}-{shape}": [f"{name}-{shape}-{i}" for i in range(EACH)]
