@@ -33,6 +33,8 @@ constexpr OptionRow options[] = {
     {"fail_memory", Type::size, nullptr, "one process using more resident memory than this is fail", "2GiB"},
     {"warn_descriptors", Type::integer, nullptr, "one process with more percent of its descriptor limit in use is warn",
      "80", 0, nullptr, 1, 100},
+    {"fail_descriptors", Type::integer, nullptr, "one process with more percent of its descriptor limit in use is fail",
+     "95", 0, nullptr, 1, 100},
 };
 
 struct Process {
@@ -80,7 +82,8 @@ class ProcessCheck final : public Blocking {
         min_age_(o.has("min_age") ? std::chrono::duration<double>(o.duration("min_age")).count() : 0),
         warn_memory_(o.has("warn_memory") ? o.number("warn_memory") : no_threshold),
         fail_memory_(o.has("fail_memory") ? o.number("fail_memory") : no_threshold),
-        warn_descriptors_(o.has("warn_descriptors") ? o.number("warn_descriptors") : no_threshold) {
+        warn_descriptors_(o.has("warn_descriptors") ? o.number("warn_descriptors") : no_threshold),
+        fail_descriptors_(o.has("fail_descriptors") ? o.number("fail_descriptors") : no_threshold) {
     if (o.has("command")) command_ = std::make_unique<Pattern>(o.text("command"));
     if (pidfile_.empty() && name_.empty() && command_ == nullptr) {
       throw Invalid("name", "say which processes: pidfile, name or command");
@@ -203,17 +206,17 @@ class ProcessCheck final : public Blocking {
     for (const Process& p : found) {
       most_memory = std::max(most_memory, p.resident);
       youngest = std::isnan(youngest) ? p.age : std::min(youngest, p.age);
-      if (!std::isnan(warn_descriptors_)) fullest = std::max(fullest, descriptor_use(p.pid));
+      if (!std::isnan(warn_descriptors_) || !std::isnan(fail_descriptors_))
+        fullest = std::max(fullest, descriptor_use(p.pid));
     }
     Result result = pass(what + ": " + std::to_string(count) + (count == 1 ? " process" : " processes"));
-    if (fullest > warn_descriptors_) {
-      result = warn(Cause::content,
-                    what + ": a process uses " + std::to_string(std::llround(fullest)) + " % of its descriptors");
-    }
+    const std::string use = ": a process uses " + std::to_string(std::llround(fullest)) + " % of its descriptors";
+    if (fullest > warn_descriptors_) result = warn(Cause::content, what + use);
     if (most_memory > warn_memory_) result = warn(Cause::content, what + ": a process uses " + mib(most_memory));
     if (!std::isnan(youngest) && youngest < min_age_) {
       result = warn(Cause::content, what + ": started " + std::to_string(std::llround(youngest)) + " s ago");
     }
+    if (fullest > fail_descriptors_) result = fail(Cause::content, what + use);
     if (most_memory > fail_memory_) result = fail(Cause::content, what + ": a process uses " + mib(most_memory));
     if (count < min_count_) {
       result = fail(Cause::content, what + ": " + std::to_string(count) + " running, at least " +
@@ -229,7 +232,7 @@ class ProcessCheck final : public Blocking {
       result.measure("age", youngest, "s");
       result.fact("pid", std::to_string(found.front().pid));
     }
-    if (fullest >= 0) result.measure("descriptors", fullest, "%", warn_descriptors_);
+    if (fullest >= 0) result.measure("descriptors", fullest, "%", warn_descriptors_, fail_descriptors_);
     return result;
   }
 
@@ -245,6 +248,7 @@ class ProcessCheck final : public Blocking {
   double warn_memory_;
   double fail_memory_;
   double warn_descriptors_;
+  double fail_descriptors_;
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ constexpr OptionRow options[] = {
 };
 
 struct BusUnref {
-  void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
+  void operator()(sd_bus* bus) const { sd_bus_close_unref(bus); }
 };
 struct MessageUnref {
   void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
@@ -57,7 +57,8 @@ class Systemd final : public Blocking {
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
     try {
-      const auto bus = connect(attempt);
+      stop_at_ = attempt.deadline() - std::min<Duration>(50ms, attempt.remaining() / 10);
+      const auto bus = connect();
       watch.lap(Phase::connect);
       Result result = ask(bus.get());
       watch.lap(Phase::exchange);
@@ -68,7 +69,7 @@ class Systemd final : public Blocking {
   }
 
  private:
-  std::unique_ptr<sd_bus, BusUnref> connect(const Attempt& attempt) const {
+  std::unique_ptr<sd_bus, BusUnref> connect() const {
     sd_bus* raw = nullptr;
     int code = 0;
     if (address_.empty()) {
@@ -81,9 +82,21 @@ class Systemd final : public Blocking {
     }
     std::unique_ptr<sd_bus, BusUnref> bus(raw);
     if (code < 0) trouble("the bus cannot be reached", -code);
-    const auto patience = std::max<Duration>(attempt.remaining() - 50ms, 10ms);
-    sd_bus_set_method_call_timeout(bus.get(), static_cast<uint64_t>(patience / 1us));
+    // Until it has greeted us: the library itself would wait for that for 90 s.
+    while (sd_bus_is_ready(bus.get()) == 0) {
+      const Duration left = stop_at_ - monotonic_now();
+      if (left <= Duration::zero()) trouble("the bus does not answer", ETIMEDOUT);
+      code = sd_bus_process(bus.get(), nullptr);
+      if (code == 0) code = sd_bus_wait(bus.get(), static_cast<uint64_t>(left / 1us));
+      if (code < 0 && code != -EINTR) trouble("the bus cannot be reached", -code);
+    }
     return bus;
+  }
+
+  // All calls of a probe share its time: a bus that hangs at the last of them is as much our trouble as at the first.
+  void allow_the_rest(sd_bus* bus) const {
+    const auto patience = std::max<Duration>(stop_at_ - monotonic_now(), 1ms);
+    sd_bus_set_method_call_timeout(bus, static_cast<uint64_t>(patience / 1us));
   }
 
   // The bus is our way to the answer: its trouble is ours, not the unit's.
@@ -94,6 +107,7 @@ class Systemd final : public Blocking {
   std::string text(sd_bus* bus, const std::string& path, const char* interface, const char* property) const {
     BusError error;
     char* value = nullptr;
+    allow_the_rest(bus);
     const int code = sd_bus_get_property_string(bus, "org.freedesktop.systemd1", path.c_str(), interface, property,
                                                 &error.error, &value);
     if (code < 0) trouble(std::string("reading ") + property, -code);
@@ -105,6 +119,7 @@ class Systemd final : public Blocking {
   Result ask(sd_bus* bus) {
     BusError error;
     sd_bus_message* raw = nullptr;
+    allow_the_rest(bus);
     const int code =
         sd_bus_call_method(bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
                            "org.freedesktop.systemd1.Manager", "LoadUnit", &error.error, &raw, "s", unit_.c_str());
@@ -126,6 +141,7 @@ class Systemd final : public Blocking {
       constexpr const char* of_service = "org.freedesktop.systemd1.Service";
       result = text(bus, path, of_service, "Result");
       BusError ignored;
+      allow_the_rest(bus);
       sd_bus_get_property_trivial(bus, "org.freedesktop.systemd1", path.c_str(), of_service, "NRestarts",
                                   &ignored.error, 'u', &restarts);
     }
@@ -161,6 +177,7 @@ class Systemd final : public Blocking {
   Duration window_;
   bool allows_inactive_;
   std::string address_;
+  Duration stop_at_{};  // of the probe that runs
   std::deque<std::pair<Duration, uint32_t>> seen_;
 };
 

@@ -19,7 +19,7 @@ TEST_PACKAGES=(
   python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema openssl iproute2 util-linux systemd
   postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
   chromium chromium-driver python3-selenium
-  monitoring-plugins-basic resource-agents valgrind
+  monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
   keepalived etcd-client faketime nftables
 )
