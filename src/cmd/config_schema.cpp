@@ -129,27 +129,29 @@ Json described(Json schema, const OptionSpec& o) {
 
 // "tls.mode" and "tls.ca" are written below tls.
 struct Branch {
+  std::string name;
   const OptionSpec* option = nullptr;
-  std::vector<std::pair<std::string, Branch>> members;  // in the order declared
+  std::vector<Branch> members;  // in the order declared
 
-  Branch& member(const std::string& name) {
-    for (auto& [known, branch] : members) {
-      if (known == name) return branch;
+  Branch& member(std::string_view wanted) {
+    for (Branch& known : members) {
+      if (known.name == wanted) return known;
     }
-    return members.emplace_back(name, Branch{}).second;
+    members.push_back({std::string(wanted), nullptr, {}});
+    return members.back();
   }
   bool is_required() const {
     return (option != nullptr && option->is_required) ||
-           std::any_of(members.begin(), members.end(), [](const auto& m) { return m.second.is_required(); });
+           std::any_of(members.begin(), members.end(), [](const Branch& m) { return m.is_required(); });
   }
 };
 
 Json schema_of(const Branch& branch);
 
 void add_members(const Branch& branch, Json& properties, std::vector<std::string>& required) {
-  for (const auto& [name, member] : branch.members) {
+  for (const Branch& member : branch.members) {
     const bool is_secret = member.option != nullptr && member.option->is_secret;
-    const std::string written = is_secret ? name + "_file" : name;
+    const std::string written = is_secret ? member.name + "_file" : member.name;
     properties[written] = schema_of(member);
     if (member.is_required()) required.push_back(written);
   }
@@ -169,7 +171,7 @@ Json check_of(const ModuleInfo& module) {
   Branch all;
   for (const OptionSpec& o : module.options) {
     Branch* at = &all;
-    for (const std::string_view part : split(o.name, '.')) at = &at->member(std::string(part));
+    for (const std::string_view part : split(o.name, '.')) at = &at->member(part);
     at->option = &o;
   }
   Json properties = Json::object();
