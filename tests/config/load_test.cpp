@@ -419,22 +419,6 @@ services: {s: [a, off], t: {weighted: {a: 1, off: 5}, pass: 1}}
   CHECK(service(l, "t").rule.weights == std::vector<unsigned>{1});
 }
 
-TEST_CASE("a service that can only warn is a warning") {
-  const Room room;
-  const Lines warnings = room.warnings(
-      "checks: {a: {type: disk, scope: shared}}\nservices: {s: [a], t: {all: [a], on_shared_failure: fail}}");
-  CHECK(warnings ==
-        Lines{"2:12: services.s: can only warn, never fail: its checks are shared, in shadow or not critical"});
-}
-
-TEST_CASE("a check that begins later than its service has patience at a start is a warning") {
-  const Room room;
-  CHECK(room.warnings("checks: {a: {type: disk, timeout: 5s, start_delay: 56s}, b: {type: disk, start_delay: 10s}}\n"
-                      "services: {s: [a, b], t: {all: [a], startup_timeout: 61s}}") ==
-        Lines{"2:12: services.s: waits 1m at a start for first results, but check a begins after 56s and may take 5s; "
-              "raise startup_timeout to more than both, or lower start_delay"});
-}
-
 TEST_CASE("dependencies are ids, and a disabled one is left out") {
   const Room room;
   const Loaded l = room.load(R"(

@@ -283,6 +283,15 @@ TEST_CASE("a root cause outside the rule is still named first") {
   CHECK(stage.service("web").reason.find("gateway: fail") == 0);
 }
 
+TEST_CASE("what explains another failure is named before what explains nothing") {
+  Plan plan = quick({a_check("other"), a_check("app"), a_check("gateway")});
+  plan.checks[1].depends_on = {CheckId(2)};
+  Stage stage(plan);
+  for (const char* c : {"other", "app", "gateway"}) stage.target(c).refuse();
+  stage.run(2s);
+  CHECK(stage.service("web").causes == std::vector{stage.id("gateway"), stage.id("other"), stage.id("app")});
+}
+
 TEST_CASE("what a shared dependency explains degrades, also while checks come back one after the other") {
   Plan plan = quick({a_check("app"), a_check("db")});
   plan.checks[0].depends_on = {CheckId(1)};
