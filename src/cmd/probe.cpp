@@ -137,6 +137,13 @@ int probe(int argc, char** argv) {
     return exit_unknown;
   }
   const auto& spec = loaded.config->specs.at(check->value);
+  if (plan.at(*check).composite != nullptr) {
+    fmt::print(
+        stderr,
+        "vitald probe: '{0}' is judged from what other checks found; ask the running agent: vitalctl check {0}\n",
+        wanted);
+    return exit_unknown;
+  }
   if (plan.at(*check).is_passive || !spec) {
     fmt::print(stderr, "vitald probe: nothing to run, '{}' is reported by somebody else\n", wanted);
     return exit_unknown;

@@ -15,6 +15,10 @@ constexpr std::string_view reported_type = "heartbeat";
 // What only a probe could have.
 constexpr std::string_view of_probes[] = {"timeout", "retries", "retry_delay", "edge_interval", "warn_after"};
 
+// A check of this type is judged by the core from what others found; its module only declares what can be configured.
+constexpr std::string_view judged_type = "composite";
+constexpr std::string_view of_attempts[] = {"timeout", "retries", "retry_delay", "warn_after"};
+
 // The profile of a check that is reported: each report counts at once, and nothing is tried again.
 Profile reported(Profile profile) {
   profile.timeout = {};
@@ -55,6 +59,25 @@ std::string module_of(const std::string& type, const Node& check) {
   const Entry* protocol = check.find("protocol");
   const bool is_lasting = type == "exec" && protocol != nullptr && protocol->value.text == "lines";
   return is_lasting ? "exec_lines" : type;
+}
+
+// The options of a check that is judged from others: it takes no time and is never tried again.
+void apply_judged(CheckDraft& check, const Section& section, CommonOptions own, CommonOptions defaults, Profile profile,
+                  Problems& problems) {
+  for (const std::string_view key : of_attempts) {
+    if (section.has(key))
+      section.complain(key, "a composite is never probed; remove it (interval says how often it is judged)");
+  }
+  for (CommonOptions* options : {&own, &defaults}) {
+    options->timeout = options->retry_delay = options->warn_after = {};
+    options->retries = {};
+  }
+  profile.timeout = {};
+  profile.retries = 0;
+  apply_common(check, own, defaults, profile, problems);
+  std::erase_if(check.settings, [](const Setting& s) {
+    return std::find(std::begin(of_attempts), std::end(of_attempts), s.name) != std::end(of_attempts);
+  });
 }
 
 // A check without a usable type: the keys that are nearly ones every check has are the only ones worth a word.
@@ -101,6 +124,8 @@ CheckDraft read_check(const Entry& entry, const CommonOptions& defaults, const P
   check.plan.is_passive = type == reported_type;
   if (check.plan.is_passive) {
     apply_reported(check, section, read_common(section), defaults, profile, cx.problems);
+  } else if (type == judged_type) {
+    apply_judged(check, section, read_common(section), defaults, profile, cx.problems);
   } else {
     apply_common(check, read_common(section), defaults, profile, cx.problems);
   }

@@ -98,6 +98,9 @@ Mark place_of_option(const Entry& check, const std::string& option);
 // Resolves depends_on, refuses cycles. `drafts` are all that were written, `plan` holds those that are enabled.
 void resolve_dependencies(const std::vector<CheckDraft>& drafts, Plan& plan, Problems& problems);
 
+// Parses the rules of composites and finds the checks they name; refuses circles.
+void resolve_composites(const std::vector<CheckDraft>& drafts, Plan& plan, Problems& problems);
+
 // The services section, or without one the one called `default`.
 void read_services(const Entry* section, const std::vector<CheckDraft>& drafts, Plan& plan, Problems& problems);
 

@@ -164,6 +164,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
   if (!drafts.empty() && plan.checks.empty())
     problems.add(top.entry("checks")->mark, "checks", "all of them are disabled; enable at least one");
   resolve_dependencies(drafts, plan, problems);
+  resolve_composites(drafts, plan, problems);
   read_services(top.entry("services"), drafts, plan, problems);
   config.outputs = read_outputs(top.get("outputs"), plan, cx);
   config.topologies = read_failover(top.section("failover", "failover"), drafts, plan);

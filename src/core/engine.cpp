@@ -7,6 +7,7 @@
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
+#include "core/composite.hpp"
 #include "core/engine_impl.hpp"
 #include "core/evidence.hpp"
 #include "core/reason.hpp"
@@ -45,13 +46,6 @@ Engine::Impl::Impl(std::shared_ptr<const Plan> plan, Now now, bool only_reports)
   }
   for (const ServicePlan& s : plan_->services) services_.emplace_back(s, now);
   list_dependents();
-}
-
-void Engine::Impl::list_dependents() {
-  dependents_.clear();
-  for (std::uint32_t i = 0; i < plan_->checks.size(); ++i) {
-    if (!plan_->checks[i].depends_on.empty()) dependents_.push_back(i);
-  }
 }
 
 Engine::Impl::Slot Engine::Impl::make_slot(const CheckPlan& plan, Now now) const {
@@ -181,14 +175,25 @@ void Engine::Impl::run_due(Now now, std::uint32_t check, bool may_pass_deadlines
     if (may_pass_deadlines && f != nullptr && f->deadline <= now.mono) pass_deadline(now, check);
     if (!slot.cycle->flight() && slot.cycle->wake() <= now.mono) {
       const ProbeId id(next_probe_++);
-      launch(check, slot.cycle->is_idle() ? slot.cycle->begin(now.mono, id, &counters_.skipped_cycles)
-                                          : slot.cycle->begin_retry(now.mono, id));
+      launch(now, check,
+             slot.cycle->is_idle() ? slot.cycle->begin(now.mono, id, &counters_.skipped_cycles)
+                                   : slot.cycle->begin_retry(now.mono, id));
     }
   }
   reckon_wake(now.mono, check);
 }
 
-void Engine::Impl::launch(std::uint32_t check, const Flight& flight) {
+void Engine::Impl::launch(Now now, std::uint32_t check, const Flight& flight) {
+  if (const CompositePlan* composite = plan_->checks[check].composite.get()) {
+    // Nothing is probed: the answer is in what is known.
+    const auto view = [&](CheckId id) {
+      CheckView v;
+      slots_[id.value].state.fill(v);
+      v.is_unproven = slots_[id.value].state.is_unproven(now.mono);
+      return v;
+    };
+    return conclude(now, check, composite::judge(*composite, view, now.mono), now.mono, false);
+  }
   flights_.emplace(flight.id.value, check);
   Flight& f = *slots_[check].cycle->flight();
   f.loop_late_then = loop_late_;
@@ -322,8 +327,20 @@ void Engine::Impl::look_at_dependencies(Now now, std::uint32_t check) {
   for (const CheckId dep : plan_->checks[check].depends_on) {
     Slot& slot = slots_[dep.value];
     if (!slot.cycle || !slot.cycle->may_look_early(now.mono)) continue;
-    launch(dep.value, slot.cycle->begin_unplanned(now.mono, ProbeId(next_probe_++)));
+    launch(now, dep.value, slot.cycle->begin_unplanned(now.mono, ProbeId(next_probe_++)));
     reckon_wake(now.mono, dep.value);
+  }
+}
+
+// A check's state changed: composites that look at it are judged anew, though not more often than while a change of
+// their own is pending, so that inputs that change one after the other do not count as many results.
+void Engine::Impl::look_at_watchers(Now now, std::uint32_t check) {
+  for (const std::uint32_t watcher : watchers_[check]) {
+    Slot& slot = slots_[watcher];
+    if (!slot.cycle || !slot.cycle->is_idle()) continue;
+    if (slot.state.has_evidence() && !slot.cycle->may_look_early(now.mono)) continue;
+    launch(now, watcher, slot.cycle->begin_unplanned(now.mono, ProbeId(next_probe_++)));
+    reckon_wake(now.mono, watcher);
   }
 }
 
@@ -357,6 +374,7 @@ void Engine::Impl::changed(Now now, std::uint32_t check, State from) {
   const bool is_bad = to == State::fail || to == State::stale;
   note(is_bad ? Note::Level::warning : Note::Level::info, "check_state", std::move(fields));
   services_dirty_ = is_loud_ = true;
+  look_at_watchers(now, check);
 }
 
 void Engine::Impl::reckon_wake(Instant now, std::uint32_t check) {
@@ -403,7 +421,7 @@ void Engine::Impl::take(Now now, const RunNow& in) {
   Slot& slot = slots_[in.check.value];
   if (!slot.cycle || !slot.cycle->is_idle()) return;
   const ProbeId id(next_probe_++);
-  launch(in.check.value, slot.cycle->begin_unplanned(now.mono, id));
+  launch(now, in.check.value, slot.cycle->begin_unplanned(now.mono, id));
   reckon_wake(now.mono, in.check.value);
 }
 

@@ -51,14 +51,14 @@ struct Engine::Impl {
   void take(Now now, const Pressure& in);
 
   // -- probes, engine.cpp
-  void list_dependents();
   Slot make_slot(const CheckPlan& plan, Now now) const;
   void notice_lateness(Now now);
   void resume_after_stall(Now now, Duration late);
   static void look_anew(Now now, Slot& slot);
   void run_due(Now now, bool may_pass_deadlines);
   void run_due(Now now, std::uint32_t check, bool may_pass_deadlines);
-  void launch(std::uint32_t check, const Flight& flight);
+  void launch(Now now, std::uint32_t check, const Flight& flight);
+  void look_at_watchers(Now now, std::uint32_t check);
   void drop_flight(std::uint32_t check, bool abandon);
   void pass_deadline(Now now, std::uint32_t check);
   void conclude(Now now, std::uint32_t check, const ProbeResult& result, Instant found_at, bool discounted);
@@ -72,6 +72,7 @@ struct Engine::Impl {
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
 
   // -- what it adds up to, engine_services.cpp
+  void list_dependents();
   void explain_failures();
   rules::Leaf leaf(const ServiceState& service, const ServicePlan& plan, CheckId id, Instant now,
                    std::optional<Instant>* wake) const;
@@ -91,8 +92,9 @@ struct Engine::Impl {
   std::vector<Slot> slots_;                // as plan_->checks
   std::vector<Instant> wakes_;             // as slots_: when each next needs a hand; kept apart to be scanned fast
   std::vector<std::uint32_t> dependents_;  // the checks that depend on others
-  std::vector<ServiceState> services_;     // as plan_->services
-  bool only_reports_ = false;              // a replay: nothing is probed, every check is reported
+  std::vector<std::vector<std::uint32_t>> watchers_;  // as slots_: the composites that look at each
+  std::vector<ServiceState> services_;                // as plan_->services
+  bool only_reports_ = false;                         // a replay: nothing is probed, every check is reported
   std::optional<Instant> services_wake_;
   Overlays overlays_;
   bool is_stopping_ = false;

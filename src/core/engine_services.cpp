@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/duration.hpp"
+#include "core/composite.hpp"
 #include "core/engine_impl.hpp"
 #include "core/reason.hpp"
 
@@ -17,6 +18,24 @@ void sooner(std::optional<Instant>* at, Instant when) { *at = *at ? std::min(**a
 }  // namespace
 
 // ---- dependencies --------------------------------------------------------------------------------------------------
+
+void Engine::Impl::list_dependents() {
+  dependents_.clear();
+  watchers_.assign(plan_->checks.size(), {});
+  for (std::uint32_t i = 0; i < plan_->checks.size(); ++i) {
+    if (!plan_->checks[i].depends_on.empty()) dependents_.push_back(i);
+    const CompositePlan* composite = plan_->checks[i].composite.get();
+    if (composite == nullptr) continue;
+    std::vector<CheckId> looks_at = composite->rule.checks;
+    if (composite->warn_rule) {
+      looks_at.insert(looks_at.end(), composite->warn_rule->checks.begin(), composite->warn_rule->checks.end());
+    }
+    for (const CheckId check : looks_at) {
+      auto& watchers = watchers_[check.value];
+      if (std::find(watchers.begin(), watchers.end(), i) == watchers.end()) watchers.push_back(i);
+    }
+  }
+}
 
 // A failure is explained by the deepest failed dependency below it, a local one before a shared one. Children go on
 // being probed: only the reading of their failure changes. Once explained it stays so until the check is well again or

@@ -16,6 +16,8 @@
 
 namespace vital {
 
+struct CompositePlan;  // composite.hpp
+
 // local: this node's own trouble, ejects it. shared: everybody has it at once, so it degrades instead of ejecting.
 enum class Scope : std::uint8_t { local, shared };
 
@@ -53,6 +55,7 @@ struct CheckPlan {
   Mode mode = Mode::active;
   bool is_passive = false;  // never probed, somebody reports (heartbeat)
   std::vector<CheckId> depends_on;
+  std::shared_ptr<const CompositePlan> composite;  // never probed, judged by its rules; null for all other checks
 
   // Changes when anything that decides a verdict changes (options and secrets included): a reload keeps the state of a
   // check whose name and fingerprint are the same.

@@ -88,7 +88,10 @@ inline std::vector<ModuleInfo> fake_modules() {
   ModuleInfo broken;
   broken.type = "badly_made";
   broken.options = {option("count", OptionType::integer, "many")};
-  std::vector<ModuleInfo> all{http, tcp, db, disk, plugin, heartbeat, broken};
+  ModuleInfo composite;
+  composite.type = "composite";
+  composite.options = {required(option("rule", OptionType::string)), option("warn_rule", OptionType::string)};
+  std::vector<ModuleInfo> all{http, tcp, db, disk, plugin, heartbeat, composite, broken};
   for (ModuleInfo& m : all) m.path = "/checks/" + m.type + ".so";
   return all;
 }

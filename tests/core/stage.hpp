@@ -29,6 +29,8 @@ struct Target {
   Cause cause = Cause::none;
   Duration takes = 1ms;
   std::string text = "fine";
+  std::vector<Measure> measures{};
+  std::vector<std::pair<std::string, std::string>> facts{};
 
   void well(Duration after = 1ms) { *this = Target{Kind::answer, Verdict::pass, Cause::none, after, "fine"}; }
   void refuse(Duration after = 1ms) {
@@ -187,6 +189,8 @@ class Stage {
     r.cause = t.cause;
     r.text = t.text;
     r.duration = t.takes;
+    r.measures = t.measures;
+    r.facts = t.facts;
     replies_.push({when + t.takes, order_++, s.id, r, false});
   }
 
