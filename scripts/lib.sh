@@ -8,7 +8,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What building the agent and all its modules takes.
 BUILD_PACKAGES=(
   g++ libc6-dev meson ninja-build pkg-config python3
-  libasio-dev libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev nlohmann-json3-dev
+  libasio-dev libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev libnghttp2-dev nlohmann-json3-dev
   libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev
 )
 # What running it and looking at it takes.
@@ -16,8 +16,8 @@ RUN_PACKAGES=(ca-certificates curl procps)
 # What the tests take beside that: compilers and linters, then the real servers.
 TEST_PACKAGES=(
   catch2 gcc clang-19 libclang-rt-19-dev llvm-19 clang-format-14
-  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema openssl iproute2 util-linux systemd
-  postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus
+  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema python3-grpcio openssl iproute2 util-linux systemd
+  postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus varnish apache2-bin curl
   chromium chromium-driver python3-selenium
   monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server

@@ -12,6 +12,7 @@
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "loop/notify.hpp"
+#include "publish/consumers.hpp"
 
 namespace vital {
 
@@ -65,6 +66,11 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   memory_.listen([this](const JournalEvent& event) { front_->tell(stream_event(event)); });
   front_->set_stream_source([this](std::int64_t after, std::size_t limit, const StreamReply& reply) {
     memory_.events_after(after, limit, reply);
+  });
+  front_->on_consumer([this, mail = mail_](const char* event, const SeenConsumer& c) {
+    Fields fields{{"kind", std::string(c.kind)}, {"address", c.address}, {"path", c.path}};
+    if (c.interval > Duration{}) fields.emplace_back("interval", friendly_duration(c.interval));
+    mail->post([this, event = std::string(event), fields] { say(Note::Level::info, event, fields); });
   });
   facts_.version = VITALD_VERSION;
   facts_.started = facts_.config_loaded = Loop::both().wall;
@@ -312,6 +318,7 @@ std::vector<std::string> Agent::listening() const {
   std::vector<std::string> out;
   for (const std::string& a : front_->health_addresses()) out.push_back("health " + a);
   for (const std::string& a : front_->haproxy_addresses()) out.push_back("haproxy " + a);
+  for (const std::string& a : front_->grpc_addresses()) out.push_back("grpc " + a);
   out.push_back("admin " + config_->admin.socket);
   return out;
 }

@@ -24,6 +24,20 @@ ShowDetails show_details(Details d) {
   return ShowDetails::never;
 }
 
+HaproxyFarewell farewell_of(Farewell farewell) {
+  switch (farewell) {
+    case Farewell::drain:
+      return HaproxyFarewell::drain;
+    case Farewell::ready:
+      return HaproxyFarewell::ready;
+    case Farewell::down:
+      return HaproxyFarewell::down;
+    case Farewell::maint:
+      return HaproxyFarewell::maint;
+  }
+  return HaproxyFarewell::drain;
+}
+
 TlsSettings settings_of(const TlsFiles& files, bool speaks_h2) {
   return {files.certificate, files.key, files.client_ca, files.is_client_required, speaks_h2};
 }
@@ -73,7 +87,18 @@ FrontOptions front_options(const Config& config, const std::vector<InheritedSock
       out.health.push_back(door);
     }
   }
-  if (config.haproxy) out.haproxy = config.haproxy->addresses;
+  if (config.haproxy) {
+    out.haproxy = config.haproxy->addresses;
+    out.farewell = farewell_of(config.haproxy->farewell);
+  }
+  if (config.grpc) {
+    Doorway door;
+    door.tls = context_of(config.grpc->tls, "listen.grpc.tls", true);
+    for (const std::string& address : config.grpc->addresses) {
+      door.address = address;
+      out.grpc.push_back(door);
+    }
+  }
   out.admin = AdminSocket{config.admin.socket, config.admin.mode, config.admin.group};
   out.inherited = inherited;
   for (std::size_t i = 0; i < config.plan->checks.size(); ++i) {

@@ -264,7 +264,6 @@ void read_haproxy(const Section& s, Config& config, std::set<std::string>& taken
 
 void read_grpc(const Section& s, Config& config, std::set<std::string>& taken, const Context& cx) {
   GrpcListener& out = config.grpc.emplace();
-  s.problems().add(s.mark(), s.path(), "this version does not serve it; remove it");
   read_addresses(s, taken, out.addresses);
   if (s.is_map() && !s.has("address")) s.complain("address", "is missing; write address: 0.0.0.0:9182");
   out.tls = read_tls(s, cx);

@@ -121,6 +121,34 @@ std::string print_outputs(const Json& status, const std::string& service, WallTi
   return table.is_empty() ? "" : "\n" + table.text(paint, terminal_width());
 }
 
+// Those who come regularly; who looked once is no consumer.
+std::string print_consumers(const Client& agent, const cmd::Paint& paint) {
+  const Reply reply = agent.ask("GET", "/api/v1/consumers");
+  if (reply.status != 200) return "";
+  const Json answer = Json::parse(reply.body);
+  Table table({"CONSUMER", "FROM", "ASKS", "EVERY", "LAST", "TOLD", "BELIEVES"});
+  for (const Json& c : answer.at("consumers")) {
+    if (!c.at("interval_ms").is_number()) continue;
+    const bool is_lost = c.value("is_lost", false);
+    std::string told =
+        c.at("last_code").is_number() ? std::to_string(c.at("last_code").get<int>()) : string_at(c, "last_word");
+    std::string believes;
+    if (const Json& b = c.at("believes"); b.is_object()) {
+      believes =
+          fmt::format("{} {} as {}, weight {}{}", string_at(b, "state"), string_at(b, "rank"), string_at(b, "server"),
+                      string_at(b, "weight"), string_at(b, "node").empty() ? "" : ", node " + string_at(b, "node"));
+    }
+    table.add({{string_at(c, "kind"), Ink::bold},
+               {string_at(c, "address")},
+               {string_at(c, "path")},
+               {friendly_ms(c.at("interval_ms").get<double>())},
+               {milliseconds_at(c, "age_ms") + " ago" + (is_lost ? ", lost" : ""), is_lost ? Ink::yellow : Ink::plain},
+               {told},
+               {believes}});
+  }
+  return table.is_empty() ? "" : "\n" + table.text(paint, terminal_width());
+}
+
 std::string print_notes(const Json& status, const cmd::Paint& paint) {
   std::string out;
   for (const Json& o : status.at("overlays")) {
@@ -177,7 +205,9 @@ Seen tables(const Client& agent, const std::string& service) {
   out +=
       paint.dim(fmt::format("vitald {}, up {}", string_at(status, "version"), ago(string_at(status, "started"), now)));
   out += "\n\n" + print_services(services, now, paint) + print_checks(checks, now, paint) +
-         print_outputs(status, service, now, paint) + print_notes(status, paint);
+         print_outputs(status, service, now, paint);
+  if (service.empty()) out += print_consumers(agent, paint);
+  out += print_notes(status, paint);
   return {out, code_of_service(subject)};
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "publish/grpc_peer.hpp"
 
 namespace vital {
 namespace {
@@ -38,6 +39,8 @@ std::string_view name_of(ListenerKind kind) {
       return "health";
     case ListenerKind::haproxy:
       return "haproxy";
+    case ListenerKind::grpc:
+      return "grpc";
     case ListenerKind::admin:
       return "admin";
   }
@@ -67,13 +70,17 @@ class Opening {
     }
     open(ListenerKind::health, asked_.health);
     open(ListenerKind::haproxy, agents);
+    if (!asked_.grpc.empty() && !has_grpc()) {
+      throw FrontError("listen.grpc: this build has no gRPC: it was made without libnghttp2");
+    }
+    open(ListenerKind::grpc, asked_.grpc);
     open(ListenerKind::admin, admins);
     for (const Given& given : inherited_) {
       const std::string& name = given.from->name;
-      if (name == "health" || name == "haproxy" || name == "admin") continue;
-      throw FrontError(
-          fmt::format("a socket named \"{}\" was handed over; FileDescriptorName= is one of health, haproxy and admin",
-                      one_line(name, 64)));
+      if (name == "health" || name == "haproxy" || name == "admin" || (name == "grpc" && has_grpc())) continue;
+      throw FrontError(fmt::format(
+          "a socket named \"{}\" was handed over; FileDescriptorName= is one of health, haproxy, grpc and admin",
+          one_line(name, 64)));
     }
     return std::move(out_);
   }
@@ -92,6 +99,8 @@ class Opening {
         return std::any_of(asked_.health.begin(), asked_.health.end(), is_it);
       case ListenerKind::haproxy:
         return std::find(asked_.haproxy.begin(), asked_.haproxy.end(), l.asked()) != asked_.haproxy.end();
+      case ListenerKind::grpc:
+        return std::any_of(asked_.grpc.begin(), asked_.grpc.end(), is_it);
       case ListenerKind::admin:
         return asked_.admin && asked_.admin->path == l.asked();
     }

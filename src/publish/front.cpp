@@ -14,7 +14,9 @@
 #include <thread>
 #include <utility>
 
+#include "publish/consumers.hpp"
 #include "publish/doors.hpp"
+#include "publish/grpc_peer.hpp"
 #include "publish/haproxy_agent.hpp"
 #include "publish/http_peer.hpp"
 #include "publish/listener.hpp"
@@ -27,7 +29,8 @@ namespace {
 constexpr unsigned accepts_a_turn = 64;
 constexpr Duration accept_pause = std::chrono::milliseconds(100);  // when there are no descriptors left
 constexpr Duration stop_time = std::chrono::milliseconds(500);     // for answers under way at the end
-constexpr rlim_t spare_descriptors = 512;                          // of the agent, besides connections
+constexpr Duration consumers_looked_for_every = std::chrono::seconds(1);
+constexpr rlim_t spare_descriptors = 512;  // of the agent, besides connections
 
 // Systemd starts a service with 1,024 descriptors, fewer than the connections promised.
 void raise_descriptor_limit(std::size_t connections) {
@@ -74,9 +77,11 @@ struct Front::Impl {
         options(asked),
         listeners(open_doors(asked, {})),
         hall(loop, asked.limits, stats),
-        room(hall, from, std::move(admin)),
+        room(hall, from, std::move(admin), consumers),
+        grpc(hall, from, consumers),
         accept_timer(loop, [this] { pause_accepting(false); }),
         stop_timer(loop, [this] { loop.stop(); }),
+        consumer_timer(loop, [this] { look_for_consumers(); }),
         spare(::open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
   ~Impl() {
@@ -172,10 +177,19 @@ struct Front::Impl {
         door.policy->tls ? door.policy->tls->accept(std::move(fd), origin.may_proxy) : plain_stream(std::move(fd));
     if (!stream) return FrontStats::add(stats.accept_errors);
     if (origin.listener == ListenerKind::haproxy) {
-      hall.add(std::make_unique<HaproxyAgentPeer>(hall, board, number, std::move(stream)), source);
+      auto peer = std::make_unique<HaproxyAgentPeer>(hall, board, number, std::move(stream), options.farewell);
+      peer->remember_in(consumers, origin.address);
+      hall.add(std::move(peer), source);
+    } else if (origin.listener == ListenerKind::grpc) {
+      hall.add(grpc.welcome(number, std::move(stream), origin), source);
     } else {
       hall.add(std::make_unique<HttpPeer>(hall, room, number, std::move(stream), origin), source);
     }
+  }
+
+  void look_for_consumers() {
+    consumers.sweep(Loop::now());
+    consumer_timer.arm_in(consumers_looked_for_every);
   }
 
   // The successor goes on with these sockets: what waits in their queues is for it.
@@ -203,11 +217,14 @@ struct Front::Impl {
   OpenDoors listeners;   // control thread
   Loop loop;
   FrontStats stats;
+  Consumers consumers;
   Hall hall;
   HttpRoom room;
+  GrpcRoom grpc;
   std::vector<std::unique_ptr<Door>> doors;
   Timer accept_timer;
   Timer stop_timer;
+  Timer consumer_timer;
   UniqueFd spare;
   std::thread thread;
 };
@@ -224,9 +241,14 @@ void Front::set_stream_source(StreamSource source) { impl_->room.stream().set_so
 
 void Front::tell(StreamEvent event) { impl_->room.stream().tell(std::move(event)); }
 
+void Front::on_consumer(std::function<void(const char* event, const SeenConsumer&)> told) {
+  impl_->consumers.when_changed(std::move(told));
+}
+
 void Front::start() {
   Impl& self = *impl_;
   self.adopt(self.options, self.listeners);
+  self.look_for_consumers();
   self.thread = std::thread([&self] { self.loop.run(); });
 }
 
@@ -252,6 +274,7 @@ bool Front::has_inherited() const {
 
 std::vector<std::string> Front::health_addresses() const { return impl_->addresses(ListenerKind::health); }
 std::vector<std::string> Front::haproxy_addresses() const { return impl_->addresses(ListenerKind::haproxy); }
+std::vector<std::string> Front::grpc_addresses() const { return impl_->addresses(ListenerKind::grpc); }
 FrontCounters Front::counters() const { return impl_->stats.read(); }
 
 }  // namespace vital

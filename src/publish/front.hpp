@@ -32,6 +32,7 @@
 namespace vital {
 
 class TlsContext;
+struct SeenConsumer;
 
 // Who sees more than the verdict on the health addresses. The admin socket always does.
 enum class ShowDetails : std::uint8_t { loopback, always, never, authorized };
@@ -80,12 +81,17 @@ struct Doorway {
   Doorway(const char* at) : address(at) {}
 };
 
+// What HAProxy is told while the agent stops: it keeps what it was told last.
+enum class HaproxyFarewell : std::uint8_t { drain, ready, down, maint };
+
 struct FrontOptions {
   std::vector<Doorway> health;
   std::vector<std::string> haproxy;  // agent-check; addresses as in Doorway
+  HaproxyFarewell farewell = HaproxyFarewell::drain;
+  std::vector<Doorway> grpc;  // address and tls of each are used
   std::optional<AdminSocket> admin;
-  // Sockets somebody else listens on for us. One named "health", "haproxy" or "admin" takes the place of the address it
-  // is bound to, or serves beside those there are, with the first one's options. Never closed here.
+  // Sockets somebody else listens on for us. One named "health", "haproxy", "grpc" or "admin" takes the place of the
+  // address it is bound to, or serves beside those there are, with the first one's options. Never closed here.
   std::vector<InheritedSocket> inherited;
   std::vector<std::pair<std::string, std::string>> report_tokens;  // check and token: who may report over `health`
   FrontLimits limits;
@@ -161,14 +167,19 @@ struct FrontCounters {
   std::uint64_t tls_failures = 0;  // handshakes that came to nothing
   std::uint64_t agent_checks = 0;
   std::uint64_t agent_unknown_services = 0;
-  std::uint64_t reports_taken = 0;                      // of heartbeats, over a health listener
-  std::uint64_t reports_unauthorized = 0;               // without a good token
-  std::uint64_t reports_limited = 0;                    // beyond the rate
-  std::uint64_t reports_refused = 0;                    // too long, or no POST
-  std::uint64_t stream_readers = 0;                     // now
-  std::uint64_t stream_events = 0;                      // sent, to each reader
-  std::uint64_t stream_readers_dropped = 0;             // read too slowly
-  std::vector<std::pair<int, std::uint64_t>> requests;  // by status code, ascending
+  std::uint64_t grpc_checks = 0;  // Check and Watch begun
+  std::uint64_t grpc_unknown_services = 0;
+  std::uint64_t grpc_watches = 0;                                // open now
+  std::uint64_t reports_taken = 0;                               // of heartbeats, over a health listener
+  std::uint64_t reports_unauthorized = 0;                        // without a good token
+  std::uint64_t reports_limited = 0;                             // beyond the rate
+  std::uint64_t reports_refused = 0;                             // too long, or no POST
+  std::uint64_t stream_readers = 0;                              // now
+  std::uint64_t stream_events = 0;                               // sent, to each reader
+  std::uint64_t stream_readers_dropped = 0;                      // read too slowly
+  std::vector<std::pair<int, std::uint64_t>> requests;           // by status code, ascending
+  std::vector<std::pair<std::string, std::uint64_t>> consumers;  // that watch now, by kind; only in /metrics
+  std::uint64_t consumers_evicted = 0;
 };
 
 // An address that cannot be listened on: one line that names it and says why.
@@ -191,6 +202,9 @@ class Front {
   void add_get(std::string path, GetHandler handler);
   // Before start(). [control]
   void set_stream_source(StreamSource source);
+  // Called on the front's thread when somebody has begun to watch this node ("consumer_seen") and when he has not come
+  // for too long ("consumer_lost"). Before start(). [control]
+  void on_consumer(std::function<void(const char* event, const SeenConsumer&)> told);
   void start();  // [control]
 
   // Tells the readers of /api/v1/stream. [any]
@@ -207,6 +221,7 @@ class Front {
   // As bound, with the real port: "127.0.0.1:43121". In the order of the options. [control]
   std::vector<std::string> health_addresses() const;
   std::vector<std::string> haproxy_addresses() const;
+  std::vector<std::string> grpc_addresses() const;
 
   FrontCounters counters() const;  // [any]
 

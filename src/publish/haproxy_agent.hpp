@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "publish/consumers.hpp"
 #include "publish/peer.hpp"
 #include "publish/view.hpp"
 
@@ -18,11 +19,14 @@ struct HaproxyReply {
   std::string line;
   bool is_known = true;
 };
-HaproxyReply haproxy_reply(const View* view, std::string_view asked, Now now, Instant valid_until);
+HaproxyReply haproxy_reply(const View* view, std::string_view asked, Now now, Instant valid_until,
+                           HaproxyFarewell farewell = HaproxyFarewell::drain);
 
 class HaproxyAgentPeer : public Peer {
  public:
-  HaproxyAgentPeer(Hall& hall, const Board& board, int fd, std::unique_ptr<Stream> stream);
+  HaproxyAgentPeer(Hall& hall, const Board& board, int fd, std::unique_ptr<Stream> stream, HaproxyFarewell farewell);
+  // Who asks is entered there.
+  void remember_in(Consumers& consumers, const HostAddress& from);
 
  private:
   std::size_t take(std::string_view bytes) override;
@@ -31,6 +35,9 @@ class HaproxyAgentPeer : public Peer {
   void answer();
 
   const Board& board_;
+  HaproxyFarewell farewell_;
+  Consumers* consumers_ = nullptr;
+  HostAddress from_;
   std::string asked_;
 };
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "publish/address.hpp"
+#include "publish/consumers.hpp"
 #include "publish/event_stream.hpp"
 #include "publish/front.hpp"
 #include "publish/listener.hpp"
@@ -43,7 +44,7 @@ class HttpPeer;
 
 class HttpRoom {
  public:
-  HttpRoom(Hall& hall, const Board& board, AdminPort admin);
+  HttpRoom(Hall& hall, const Board& board, AdminPort admin, Consumers& consumers);
   ~HttpRoom();
   HttpRoom(const HttpRoom&) = delete;
   HttpRoom& operator=(const HttpRoom&) = delete;
@@ -65,6 +66,7 @@ class HttpRoom {
  private:
   struct Mailbox;
   void route(HttpPeer& peer, Request& request);
+  void remember(HttpPeer& peer, const Frame& frame, std::string_view path);
   void route_write(HttpPeer& peer, const Request& request);
   void route_report(HttpPeer& peer, const Request& request);
   void hand_to_agent(HttpPeer& peer, const Request& request);
@@ -82,6 +84,7 @@ class HttpRoom {
   Hall& hall_;
   AdminPort admin_;
   Reporters reporters_;
+  Consumers& consumers_;
   Pages pages_;
   RequestParser parser_;
   std::vector<std::pair<std::string, GetHandler>> gets_;  // longest path first
@@ -124,9 +127,11 @@ class HttpPeer : public Peer {
   HttpRoom& room_;
   Origin origin_;
   RequestFramer framer_;
-  ResponseForm form_;           // of the request being answered
-  std::uint64_t ticket_ = 0;    // of the answer awaited: one for another ticket comes too late
-  bool is_proxy_read_ = false;  // or there can be none
+  ResponseForm form_;         // of the request being answered
+  std::uint64_t ticket_ = 0;  // of the answer awaited: one for another ticket comes too late
+  Consumers::Slot consumer_ = Consumers::none;
+  bool is_consumer_asking_ = false;  // the answer awaited is one to remember
+  bool is_proxy_read_ = false;       // or there can be none
   bool has_continued_ = false;
   bool is_streaming_ = false;  // reads /api/v1/stream, to its end
 };

@@ -65,13 +65,27 @@ struct HttpRoom::Mailbox {
   }
 };
 
-HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin)
+HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin, Consumers& consumers)
     : hall_(hall),
       admin_(std::move(admin)),
-      pages_(board, [&hall] { return hall.stats().read(); }),
+      consumers_(consumers),
+      pages_(board,
+             [&hall, &consumers] {
+               FrontCounters out = hall.stats().read();
+               out.consumers = consumers.by_kind();
+               out.consumers_evicted = consumers.evicted();
+               return out;
+             }),
       mailbox_(std::make_shared<Mailbox>()),
       stream_(hall.loop(), hall.stats(), wire()) {
   mailbox_->room = this;
+  add_get("/api/v1/consumers", [this](const GetRequest& request, const GetReply& reply) {
+    if (!request.is_detailed) {
+      reply({403, "application/json", "{\"error\":\"details are not shown to this address\"}\n"});
+      return;
+    }
+    reply({200, "application/json", consumers_document(consumers_, Loop::both())});
+  });
 }
 
 HttpRoom::~HttpRoom() {
@@ -109,6 +123,7 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
     request.is_admin = peer.origin().listener == ListenerKind::admin;
     request.is_detailed = is_detailed(peer, frame.authorization);
     request.may_authorize = !request.is_admin && peer.origin().door->details == ShowDetails::authorized;
+    remember(peer, frame, request.path);
     try {
       route(peer, request);
     } catch (const std::exception& e) {
@@ -127,6 +142,17 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
     peer.form_.closes = true;
     answer(peer, error_response(400, "the request cannot be understood"));
   }
+}
+
+// Who asks for health, or scrapes, is a consumer; over the admin socket it is vitalctl.
+void HttpRoom::remember(HttpPeer& peer, const Frame& frame, std::string_view path) {
+  peer.is_consumer_asking_ =
+      peer.origin().listener == ListenerKind::health && (is_health(path) || path == "/metrics") && path.size() <= 128;
+  if (!peer.is_consumer_asking_) return;
+  const std::string_view kind = recognise(
+      {frame.user_agent, frame.server_state, frame.method, frame.target, frame.is_1_0 || frame.is_bare, frame.headers});
+  peer.consumer_ = consumers_.see({peer.origin().address, kind, path, frame.user_agent, frame.server_state},
+                                  peer.consumer_, Loop::both());
 }
 
 void HttpRoom::route(HttpPeer& peer, Request& request) {
@@ -333,6 +359,10 @@ void HttpRoom::route_stream(HttpPeer& peer, const Request& request) {
 }
 
 void HttpRoom::answer(HttpPeer& peer, const Response& response) {
+  if (peer.is_consumer_asking_) {
+    peer.is_consumer_asking_ = false;
+    consumers_.answered(peer.consumer_, response.code);
+  }
   hall_.stats().request(response.code);
   const Now now = Loop::both();
   scratch_.clear();

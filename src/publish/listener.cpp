@@ -27,6 +27,8 @@ std::string_view title(ListenerKind kind) {
       return "listen.health";
     case ListenerKind::haproxy:
       return "listen.haproxy";
+    case ListenerKind::grpc:
+      return "listen.grpc";
     case ListenerKind::admin:
       return "listen.admin";
   }

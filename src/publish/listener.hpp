@@ -12,7 +12,7 @@
 
 namespace vital {
 
-enum class ListenerKind : unsigned char { health, haproxy, admin };
+enum class ListenerKind : unsigned char { health, haproxy, grpc, admin };
 
 // What holds for the connections of a door. The front's thread may change it under those that are open: a reload that
 // shows less must not wait for them to end.

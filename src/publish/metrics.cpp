@@ -193,6 +193,12 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.count("vitald_haproxy_agent_checks_total", "Agent-check lines answered.", c.agent_checks);
   out.count("vitald_haproxy_agent_unknown_services_total", "Agent-check lines that named no service of ours.",
             c.agent_unknown_services);
+  out.count("vitald_grpc_checks_total", "gRPC Check and Watch calls.", c.grpc_checks);
+  out.count("vitald_grpc_unknown_services_total", "gRPC calls that named no service of ours.", c.grpc_unknown_services);
+  out.gauge("vitald_grpc_watches_open", "gRPC Watch calls open now.", static_cast<double>(c.grpc_watches));
+  out.family("vitald_consumers", "gauge", "Programs that watch this node now, by kind.");
+  for (const auto& [kind, n] : c.consumers) out.sample({{"kind", kind}}, static_cast<double>(n));
+  out.count("vitald_consumers_evicted_total", "Consumers forgotten to make room for others.", c.consumers_evicted);
   out.family("vitald_http_reports_total", "counter", "Reports of heartbeats over the health listener.");
   out.sample({{"result", "taken"}}, static_cast<double>(c.reports_taken));
   out.sample({{"result", "unauthorized"}}, static_cast<double>(c.reports_unauthorized));

@@ -116,6 +116,10 @@ std::optional<std::string_view> read_header_line(std::string_view line, Frame& f
     if (frame.accept.empty()) frame.accept = value;
   } else if (equals_ignoring_case(name, "last-event-id")) {
     frame.last_event_id = value;
+  } else if (equals_ignoring_case(name, "user-agent")) {
+    frame.user_agent = value;
+  } else if (equals_ignoring_case(name, "x-haproxy-server-state")) {
+    frame.server_state = value;
   } else if (equals_ignoring_case(name, "authorization")) {
     if (!frame.authorization.empty()) return "two Authorization headers";
     frame.authorization = value;
@@ -170,6 +174,7 @@ Frame RequestFramer::read(std::string_view buffer) {
   HeaderFacts facts;
   while (const auto line = take_line(head)) {
     if (line->empty()) break;
+    ++out.headers;
     if (line->front() == ' ' || line->front() == '\t') return bad(400, "a header line is folded");
     if (const auto problem = read_header_line(*line, out, facts)) return bad(400, *problem);
   }
