@@ -26,6 +26,7 @@ int events(int argc, char** argv);
 int history(int argc, char** argv);
 int failover(int argc, char** argv);
 int reload(int argc, char** argv);
+int lint_command(int argc, char** argv);
 int report(int argc, char** argv);
 
 constexpr cmd::Option socket_option{0, "socket", "PATH", "the agent's admin socket, or $VITALD_SOCKET",

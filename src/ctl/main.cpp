@@ -65,6 +65,7 @@ constexpr auto commands = std::to_array<Command>({
     {"events", ctl::events, "what happened", 1},
     {"history", ctl::history, "what happened to one check", 1},
     {"failover", ctl::failover, "who is primary, what failovers there were and what they cost", 2},
+    {"lint", ctl::lint_command, "what in a balancer's configuration does not go with vitald", 2},
     {"reload", ctl::reload, "read the configuration again", 1},
 });
 

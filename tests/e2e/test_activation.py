@@ -1,13 +1,12 @@
 """Sockets that somebody else opened (systemd's socket activation): names, what they take the place of, and that a restart
 refuses nobody."""
 import os
-import pathlib
 import socket
 import subprocess
 import threading
 import time
 
-from agent import Agent, fetch, free_port, wait_for
+from agent import VITALD, Agent, fetch, free_port, wait_for
 
 CHECKS = {"here": {"type": "disk", "path": "/", "warn_free": "0%", "fail_free": "0%", "interval": "1s"}}
 
@@ -32,7 +31,6 @@ class Handed(Agent):
             for i, fd in enumerate(high):
                 os.dup2(fd, 3 + i, inheritable=True)
                 os.close(fd)
-        from agent import VITALD
         command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", str(VITALD), "run", "--config", str(self.config_file)]
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
