@@ -1,12 +1,16 @@
 """Sockets that somebody else opened (systemd's socket activation): names, what they take the place of, and that a restart
 refuses nobody."""
+import json
 import os
 import socket
 import subprocess
 import threading
 import time
 
+import pytest
+
 from agent import VITALD, Agent, fetch, free_port, wait_for
+from systemd import Systemd
 
 CHECKS = {"here": {"type": "disk", "path": "/", "warn_free": "0%", "fail_free": "0%", "interval": "1s"}}
 
@@ -124,3 +128,36 @@ def test_systemd_socket_activate_starts_it_on_the_first_connection():
         wait_for(lambda: fetch(f"127.0.0.1:{port}", "/livez", timeout=20).status == 200, 30, "the first connection is answered")
         wait_for(lambda: fetch(f"127.0.0.1:{port}").status == 200, 15, "health is served on it")
         assert agent.addresses("health") == [f"127.0.0.1:{port}"]
+
+
+POLL = r"""
+n=0
+while [ ! -e /tmp/over ]; do
+  curl -sS -m 20 -o /dev/null -w '%{http_code}\n' http://127.0.0.1:9180/health || echo refused
+  n=$((n+1)); [ $n -lt 2000 ] || break
+done
+"""
+
+
+@pytest.mark.timeout(180)
+def test_under_systemd_a_restart_of_the_shipped_units_refuses_nobody():
+    config = {"listen": {"health": {"address": "0.0.0.0:9180"}}, "checks": CHECKS}
+    with Systemd() as machine:
+        machine.write("/etc/vitald/vitald.yaml", json.dumps(config))
+        machine.write("/tmp/poll", POLL)
+        machine.systemctl("start", "vitald.socket")
+        assert machine.show("vitald")["ActiveState"] == "inactive"
+        wait_for(lambda: machine.fetch("http://127.0.0.1:9180/health")[0] == 200, 30, "the first connection starts it")
+        said = []
+        poller = threading.Thread(target=lambda: said.append(machine.run("sh", "/tmp/poll", timeout=120).stdout))
+        poller.start()
+        try:
+            for _ in range(3):
+                before = machine.show("vitald")["MainPID"]
+                machine.systemctl("restart", "vitald")
+                assert machine.show("vitald")["MainPID"] != before
+        finally:
+            machine.write("/tmp/over", "")
+            poller.join(120)
+        answers = said[0].split()
+        assert len(answers) > 3 and set(answers) == {"200"}, answers
