@@ -267,12 +267,10 @@ Dialogue::Message Dialogue::receive(Framer framer, std::string of, size_t most) 
   return Message{{*this}};
 }
 
-Dialogue::Message Dialogue::receive_rest(std::string of, size_t most) { return receive(nullptr, std::move(of), most); }
-
 bool Dialogue::advance_receiving() {
   char buffer[8192];
   for (int i = 0; i < most_reads; ++i) {
-    const Framing found = framer_ != nullptr ? framer_(in_) : Framing{};
+    const Framing found = framer_(in_);
     if (found.status == Framing::Status::whole) {
       length_ = found.length;
       return true;
@@ -293,10 +291,6 @@ bool Dialogue::advance_receiving() {
       case Io::wants_write:
         return wait_for(io);
       case Io::closed:
-        if (framer_ == nullptr) {
-          length_ = in_.size();
-          return true;
-        }
         return went_wrong(fault(Cause::protocol, in_.empty() ? "it closed the connection, no " + of_ + " came"
                                                              : "it closed the connection in the middle of its " + of_ +
                                                                    ", after " + quoted(in_)));

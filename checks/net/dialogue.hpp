@@ -80,9 +80,6 @@ class Dialogue : public check::AsyncProbe {
   Step send(std::string bytes);
   // The next message. `of` says what it is, as in "answer to AUTH".
   Message receive(Framer framer, std::string of, size_t most = 64 * 1024);
-  // Whatever comes until the peer closes, at most `most` bytes.
-  Message receive_rest(std::string of, size_t most = 64 * 1024);
-
   // Waits.
   Step pause(check::Duration time);
 
@@ -99,8 +96,6 @@ class Dialogue : public check::AsyncProbe {
   check::Duration remaining() const { return deadline_ - check::monotonic_now(); }
   const Stream& stream() const { return stream_; }
   const std::string& address() const { return peer_name_; }
-  // Of the first connection that stood, for measures and facts.
-  std::optional<TlsReport> seen_certificate() const { return certificate_; }
 
  private:
   friend class Timer;
@@ -168,7 +163,7 @@ class Dialogue : public check::AsyncProbe {
   std::string out_;
   size_t sent_ = 0;
   std::string in_;
-  Framer framer_ = nullptr;  // null: until the peer closes
+  Framer framer_ = nullptr;
   std::string of_;
   size_t most_ = 0;
   check::Duration pause_{};
