@@ -146,6 +146,98 @@ TEST_CASE("what is withheld from a service is withheld from those it is a member
   }
 }
 
+TEST_CASE("a hold grows with each fall, but never beyond the window") {
+  Plan plan = quick({a_check("db")});
+  plan.services[0].budget = {10, 1min, 0s, 40s};
+  Stage stage(plan);
+  const auto fall = [&] {
+    stage.target("db").refuse();
+    stage.run(1100ms);
+    CHECK(stage.service("web").answer == Verdict::fail);
+    stage.target("db").well();
+    stage.run(1100ms);
+  };
+  stage.run(2s);
+  fall();
+  fall();
+  stage.run(41s);
+  CHECK(stage.service("web").answer == Verdict::pass);  // 40 s for the second
+  fall();
+  stage.run(55s);
+  CHECK(stage.service("web").is_held_down);
+  stage.run(6s);
+  CHECK(stage.service("web").answer == Verdict::pass);  // not 80 s for the third
+}
+
+TEST_CASE("overlays of several sources lie on the same, the gravest counts, and each source ends its own") {
+  Stage stage(quick({a_check("db")}));
+  stage.run(2s);
+  Overlay from_file = overlay(OverlayKind::maintenance, "web", "disks");
+  from_file.source = "/spool/web.maintenance";
+  const auto kind = [&] { return stage.service("web").overlay; };
+  SECTION("the lighter one first") {
+    stage.input(SetOverlay{overlay(OverlayKind::drain, "web")});
+    stage.input(SetOverlay{from_file});
+  }
+  SECTION("the graver one first") {
+    stage.input(SetOverlay{from_file});
+    stage.input(SetOverlay{overlay(OverlayKind::drain, "web")});
+  }
+  CHECK(kind() == OverlayKind::maintenance);
+  CHECK(stage.service("web").reason == "maintenance by alice: disks");
+  stage.input(ClearOverlay{"web", "/spool/another"});
+  CHECK(stage.snapshot().overlays.size() == 2);
+  stage.input(ClearOverlay{"web", from_file.source});
+  CHECK(kind() == OverlayKind::drain);
+  stage.input(ClearOverlay{"web"});
+  CHECK(kind() == OverlayKind::none);
+}
+
+TEST_CASE("a restart goes on with a hold, a ramp and a budget where they were") {
+  Plan plan = quick({a_check("db")});
+  const auto fall = [](Stage& stage) {
+    stage.target("db").refuse();
+    stage.run(1100ms);
+    stage.target("db").well();
+    stage.run(1100ms);
+  };
+  SECTION("a hold") {
+    plan.services[0].budget = {10, 10min, 0s, 1min};
+    Stage stage(plan);
+    stage.run(2s);
+    fall(stage);
+    fall(stage);
+    stage.restart(2s);
+    stage.run(2s);
+    CHECK(stage.service("web").is_held_down);
+    CHECK(stage.service("web").answer == Verdict::fail);
+    stage.run(1min);
+    CHECK(stage.service("web").answer == Verdict::pass);
+  }
+  SECTION("a ramp") {
+    plan.services[0].slow_start = 1min;
+    Stage stage(plan);
+    stage.run(2s);
+    fall(stage);
+    stage.run(20s);
+    stage.restart(2s);
+    stage.run(2s);
+    CHECK(stage.service("web").weight > 30);
+    CHECK(stage.service("web").weight < 60);
+  }
+  SECTION("a budget") {
+    plan.services[0].budget = {1, 10min, 0s, 0s};
+    Stage stage(plan);
+    stage.run(2s);
+    fall(stage);
+    stage.restart(2s);
+    stage.run(2s);
+    stage.target("db").refuse();
+    stage.run(1100ms);
+    CHECK(stage.service("web").is_withheld);
+  }
+}
+
 TEST_CASE("the ejection budget withholds what is too much, shows and counts it") {
   Plan plan = quick({a_check("db")});
   plan.services[0].budget = {2, 10min, 0s, 0s};
