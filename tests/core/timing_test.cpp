@@ -102,3 +102,14 @@ TEST_CASE("the table names every check and service") {
         "check c: fail after 0s to 4s, pass again after 0s to 4s, stale after 17s without evidence\n"
         "service web: fail after 0s to 4s, pass again after 0s to 4s\n");
 }
+
+TEST_CASE("an ejection budget that can withhold a fail is a warning beside the promised time") {
+  Plan plan = all_of({a_check("c")});
+  CHECK(timing::of_service(plan, ServiceId(0)).warnings.empty());
+  plan.services[0].budget.ejections = 2;
+  const auto warnings = timing::of_service(plan, ServiceId(0)).warnings;
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0] == "web: its ejection budget can withhold a fail for longer than this");
+  plan.services[0].budget = {0, {}, 30s, {}};
+  CHECK(timing::of_service(plan, ServiceId(0)).warnings.size() == 1);
+}
