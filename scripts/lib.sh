@@ -21,7 +21,7 @@ TEST_PACKAGES=(
   chromium chromium-driver python3-selenium
   monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
-  keepalived etcd-client faketime nftables
+  keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables
 )
 # What the benchmarks take beside that.
 BENCH_PACKAGES=(wrk)

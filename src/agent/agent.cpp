@@ -369,6 +369,11 @@ void Agent::show_drain() {
 }
 
 void Agent::leave() {
+  std::vector<std::string> left;
+  for (const OutputView& v : outputs_->views()) {
+    if (!v.is_confirmed || v.users.value_or(0) > 0) left.push_back(v.name);
+  }
+  if (config_->plan->shutdown_drain > Duration{}) say(Note::Level::info, "drained", {{"not_left", join(left, ",")}});
   outputs_->leave(patience_with_outputs, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
 }
 

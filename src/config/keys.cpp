@@ -132,6 +132,7 @@ constexpr Key table[] = {
     {"output.haproxy", "weight", Kind::boolean, "", "true", "whether the weight is told, too"},
     {"output.pacemaker", "attribute", Kind::text, "", "#health-vitald",
      "its name begins with #health for Pacemaker to heed it"},
+    {"output.pacemaker", "node", Kind::text, "", "the host's name", "this node, as `crm_node -n` names it"},
     {"output.pacemaker", "dampening", Kind::duration, "", "0s", "how long Pacemaker itself waits before it believes", 0,
      hour},
     {"output.pacemaker", "warn", Kind::choice, "green | yellow | red", "yellow",

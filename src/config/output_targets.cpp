@@ -160,12 +160,13 @@ OutputTarget read_haproxy(const Section& s, const Plan&, const Context&) {
   return out;
 }
 
-OutputTarget read_pacemaker(const Section& s, const Plan&, const Context&) {
+OutputTarget read_pacemaker(const Section& s, const Plan&, const Context& cx) {
   PacemakerOutput out;
   out.attribute = s.text("attribute").value_or("#health-vitald");
   if (!out.attribute.starts_with("#health"))
     s.complain("attribute", fmt::format("'{}' does not begin with #health, so Pacemaker would not heed it; write {}",
                                         one_line(out.attribute, 80), "\"#health-vitald\""));
+  out.node = s.text("node").value_or(cx.environment("HOSTNAME").value_or("localhost"));
   out.dampening = s.duration("dampening").value_or(Duration{});
   const std::string healthy = s.choice("healthy").value_or("green") == "delete" ? "" : "green";
   const std::string drain = s.choice("drain").value_or("red");

@@ -4,12 +4,20 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "ctl/ctl.hpp"
+#include "ctl/leaving.hpp"
+#include "loop/loop.hpp"
 
 namespace vital::ctl {
 namespace {
@@ -23,13 +31,23 @@ constexpr cmd::Option lay_options[] = {
     {0, "json", "", "as JSON"},
     socket_option,
 };
+constexpr cmd::Option drain_options[] = {
+    {0, "for", "DURATION", "how long, such as 30m, or forever", "1h"},
+    {0, "reason", "TEXT", "why; everybody who looks will see it"},
+    {0, "owner", "NAME", "who, if not you"},
+    {0, "wait", "", "until everybody has left, so that it is safe to stop"},
+    {0, "timeout", "DURATION", "of the waiting", "5m"},
+    {0, "json", "", "as JSON"},
+    socket_option,
+};
 constexpr cmd::Usage drain_usage{
     "vitalctl drain",
-    "[SERVICE] [--for 1h] [--reason TEXT]",
+    "[SERVICE] [--for 1h] [--reason TEXT] [--wait [--timeout 5m]]",
     "Takes the whole node, or one service, out of rotation: consumers are told drain, checks go on. It ends by itself\n"
-    "and survives a restart of the agent.",
-    "vitalctl drain web --for 30m --reason 'kernel update'",
-    lay_options,
+    "and survives a restart of the agent. With --wait it returns 0 when all outputs hold the drain, those that count\n"
+    "sessions have none, and the balancers declared by `lb:` have had the time to see it; 1 if somebody is left.",
+    "vitalctl drain web --wait && systemctl restart web",
+    drain_options,
     1};
 constexpr cmd::Usage maintenance_usage{
     "vitalctl maintenance",
@@ -53,6 +71,31 @@ std::string owner() {
   return entry != nullptr ? entry->pw_name : "uid " + std::to_string(getuid());
 }
 
+// Asks until nobody is left, or `patience` is over; what is waited for is said when it changes.
+int wait_for_leaving(const Client& agent, const std::string& service, Duration patience) {
+  const Instant start = Loop::now();
+  std::vector<std::string> said;
+  while (true) {
+    const Duration drained_for = Loop::now() - start;
+    const auto left = who_is_left(Json::parse(agent.get("/api/v1/status")), service, drained_for);
+    if (left.empty()) {
+      fmt::print("everybody has left after {}: it is safe to stop\n", friendly_duration(drained_for));
+      return 0;
+    }
+    if (drained_for > patience) {
+      for (const std::string& line : left) fmt::print("still: {}\n", line);
+      fmt::print(stderr, "vitalctl: not everybody has left within {}\n", format_duration(patience));
+      return 1;
+    }
+    if (said.empty()) {
+      for (const std::string& line : left) fmt::print("waiting: {}\n", line);
+      std::fflush(stdout);
+      said = left;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
 std::string subject(const Json& service) {
   return service.is_string() ? "service " + one_line(service.get<std::string>(), 128) : "this node";
 }
@@ -60,6 +103,9 @@ std::string subject(const Json& service) {
 int lay(const cmd::Usage& usage, const char* kind, int argc, char** argv) {
   const cmd::Arguments args(usage, argc, argv);
   if (args.is_done()) return args.exit_code();
+  const bool is_waiting = kind == std::string_view("drain") && args.has("wait");
+  const auto patience = is_waiting ? parse_duration(args.value("timeout")) : std::optional<Duration>(Duration{});
+  if (!patience) throw CtlError("--timeout '" + one_line(args.value("timeout"), 40) + "': write a duration such as 5m");
   Json body{{"kind", kind}, {"for", args.value("for")}, {"reason", args.value("reason")}};
   body["owner"] = args.has("owner") ? args.value("owner") : owner();
   if (!args.operands().empty()) body["service"] = args.operands().front();
@@ -80,7 +126,8 @@ int lay(const cmd::Usage& usage, const char* kind, int argc, char** argv) {
     fmt::print(stderr, "vitalctl: it is in force, but a restart of vitald will forget it: {}\n",
                one_line(laid.value("trouble", std::string("not on disk yet"))));
   }
-  return 0;
+  if (!is_waiting) return 0;
+  return wait_for_leaving(Client(socket_path(args)), args.operands().empty() ? "" : args.operands().front(), *patience);
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class PacemakerPort final : public Steps {
 
  private:
   Program program(std::vector<std::string> more) const {
-    std::vector<std::string> argv{to_.program, "-n", to_.attribute};
+    std::vector<std::string> argv{to_.program, "-n", to_.attribute, "-N", to_.node};
     argv.insert(argv.end(), more.begin(), more.end());
     return {std::move(argv), plain_environment(), {}};
   }
@@ -89,7 +89,7 @@ class PacemakerPort final : public Steps {
   void asked(const Ran& ran) {
     const bool is_unset = ran.output.find("does not exist") != std::string::npos;
     if (!ran.is_good && !is_unset) return fail(ran.trouble);
-    const std::string held = attribute_value(ran.output).value_or("");
+    const std::string held = attribute_value(ran.output, to_.node).value_or("");
     if (held == value_) {
       sent_.reset();
       return finish({Synced::How::kept, {}, held, {}});
@@ -152,14 +152,18 @@ class NginxPort final : public Steps {
 
 }  // namespace
 
-std::optional<std::string> attribute_value(std::string_view answer) {
+std::optional<std::string> attribute_value(std::string_view answer, std::string_view node) {
   constexpr std::string_view before = "value=\"";
-  const std::size_t at = answer.find(before);
-  if (at == std::string_view::npos) return {};
-  const std::string_view rest = answer.substr(at + before.size());
-  const std::size_t end = rest.find('"');
-  if (end == std::string_view::npos) return {};
-  return std::string(rest.substr(0, end));
+  for (const std::string_view line : split(answer, '\n')) {
+    if (line.find("host=\"" + std::string(node) + "\"") == std::string_view::npos) continue;
+    const std::size_t at = line.find(before);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = line.substr(at + before.size());
+    const std::size_t end = rest.find('"');
+    if (end == std::string_view::npos || end == 0) continue;
+    return std::string(rest.substr(0, end));
+  }
+  return {};
 }
 
 std::unique_ptr<Port> make_exec_port(Loop& loop, const OutputSpec& spec, const ExecOutput& to) {

@@ -13,7 +13,8 @@ std::unique_ptr<Port> make_exec_port(Loop& loop, const OutputSpec& spec, const E
 std::unique_ptr<Port> make_pacemaker_port(Loop& loop, const PacemakerOutput& to);
 std::unique_ptr<Port> make_nginx_port(Loop& loop, const NginxOutput& to);
 
-// The value in an answer of `attrd_updater -Q`; empty if the attribute is not set. Pure.
-std::optional<std::string> attribute_value(std::string_view answer);
+// The value of a node in an answer of `attrd_updater -Q`, which may be about others, too; empty if it is not set there.
+// Pure.
+std::optional<std::string> attribute_value(std::string_view answer, std::string_view node);
 
 }  // namespace vital

@@ -89,6 +89,7 @@ struct EtcdOutput {
 // A node attribute of Pacemaker.
 struct PacemakerOutput {
   std::string attribute;
+  std::string node;  // ours, as Pacemaker names it
   Duration dampening{};
   PerTold values;  // empty = the attribute is deleted
   std::string program;

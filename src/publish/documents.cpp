@@ -194,6 +194,9 @@ void write_service(JsonText& out, const View& view, ServiceId id, Now now, bool 
   write_service_fields(out, view, view.snapshot->at(id), view.services.at(id.value), now, is_stalled);
   write_names(out, "checks", plan, checks_behind(plan, id));
   out.field("description", plan.at(id).description);
+  // The longest a balancer as declared by `lb:` takes to see a change.
+  const auto& lb = plan.at(id).lb;
+  out.field("reaction_ms", lb ? std::optional(milliseconds(lb->interval * lb->fall + lb->timeout)) : std::nullopt);
   out.begin_object("rule");
   write_rule(out, plan, plan.at(id).rule);
   out.end_object();

@@ -1,5 +1,6 @@
 """The haproxy output and the real HAProxy: told at once, set right after somebody changed it or it was restarted, two of them at
 the same time."""
+import socket
 import time
 
 import pytest
@@ -91,3 +92,26 @@ def test_a_server_line_without_agent_check_is_pointed_out_and_works_by_its_state
     told.agent.reload({**told.config, "outputs": [{"type": "haproxy", "sockets": [str(one.socket)], "servers": ["app/nobody"]}]})
     assert "there is no server app/nobody" in told.wait_for_state("haproxy", "failing")["error"]
     told.agent.reload(told.config)
+
+
+def test_a_drain_waits_until_the_last_session_is_gone():
+    """A user in the middle of a request keeps the drain waiting; without one it is safe at once."""
+    with HAProxy([], sections=f"""
+listen slow
+  bind 127.0.0.1:{(front := free_port())}
+  mode tcp
+  server s1 127.0.0.1:{(back := free_port())} weight 100 agent-check agent-port 1 agent-inter 1h
+""") as haproxy, socket.create_server(("127.0.0.1", back)) as server, \
+            Told([{"type": "haproxy", "service": "web", "sockets": [str(haproxy.socket)], "servers": ["slow/s1"], "interval": "300ms",
+                   "timeout": "250ms"}], services={"web": {"all": ["app"], "lb": {"interval": "200ms", "timeout": "100ms"}}}) as told:
+        told.wait_for_state("haproxy", "ok")
+        user = socket.create_connection(("127.0.0.1", front))
+        held, _ = server.accept()
+        wait_for(lambda: told.output("haproxy")["users"] == 1)
+        done = told.agent.ctl("drain", "web", "--wait", "--timeout", "1s")
+        assert done.returncode == 1 and "haproxy still has 1 sessions" in done.stdout, done.stdout + done.stderr
+        assert haproxy.runtime("show servers state slow").split("\n")[2].split()[6] == "8", "drained all the same"
+        user.close()
+        held.close()
+        done = told.agent.ctl("drain", "web", "--wait", "--timeout", "10s")
+        assert done.returncode == 0 and "it is safe to stop" in done.stdout, done.stdout + done.stderr

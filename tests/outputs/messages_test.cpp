@@ -118,10 +118,15 @@ TEST_CASE("of a hook's URL only the host is shown, and a secret that comes back 
 
 TEST_CASE("names become pieces of a path") { CHECK(url_piece("service:web 1/2\"") == "service:web%201%2F2%22"); }
 
-TEST_CASE("attrd_updater's answer holds a value, or there is none") {
-  CHECK(attribute_value("name=\"#health-vitald\" host=\"n1\" value=\"red\"\n") == "red");
-  CHECK_FALSE(attribute_value("Could not query value of #health-vitald: attribute does not exist\n"));
-  CHECK_FALSE(attribute_value("value=\""));
+TEST_CASE("of attrd_updater's answer only our own node's value counts") {
+  // As 2.1.5 prints it: asked without a node it answers for another one.
+  const char* both =
+      "name=\"#health-vitald\" host=\"n1\" value=\"red\"\nname=\"#health-vitald\" host=\"n2\" value=\"\"\n";
+  CHECK(attribute_value(both, "n1") == "red");
+  CHECK_FALSE(attribute_value(both, "n2"));
+  CHECK_FALSE(attribute_value(both, "n"));
+  CHECK_FALSE(attribute_value("Could not query value of #health-vitald: attribute does not exist\n", "n1"));
+  CHECK_FALSE(attribute_value("host=\"n1\" value=\"", "n1"));
 }
 
 TEST_CASE("a program finds the word in its environment, on one line each") {
