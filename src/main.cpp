@@ -25,6 +25,8 @@ constexpr auto subcommands = std::to_array<Subcommand>({
     {"check-config", cmd::check_config, "every mistake of a configuration, and what to write instead"},
     {"explain", cmd::explain, "the configuration as the agent understands it"},
     {"probe", cmd::probe, "one configured check, once, with what it saw"},
+    {"replay", cmd::replay, "what was recorded through another configuration (vitalctl replay)"},
+    {"advise", cmd::advise, "what was recorded says about the settings (vitalctl advise)"},
     {"modules", cmd::modules, "the check types found, with their options"},
     {"module-test", cmd::module_test, "one module through its contract, for those who write them"},
 });

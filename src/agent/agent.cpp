@@ -8,6 +8,7 @@
 #include <exception>
 #include <utility>
 
+#include "agent/journal_pages.hpp"
 #include "agent/listening.hpp"
 #include "base/duration.hpp"
 #include "base/text.hpp"
@@ -62,6 +63,11 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
                    [failovers = failovers_, reply](const std::vector<JournalEvent>& records) {
                      reply({200, "application/json", failovers_document(records, failovers->topologies())});
                    });
+  });
+  front_->add_get("/api/v1/availability", [this](const GetRequest&, const GetReply& reply) {
+    const auto view = board_.view.take();
+    if (!view) return reply(journal_pages::refuse(503, "the agent is starting, nothing is known yet"));
+    memory_.availability(view->snapshot, reply);
   });
   memory_.listen([this](const JournalEvent& event) { front_->tell(stream_event(event)); });
   front_->set_stream_source([this](std::int64_t after, std::size_t limit, const StreamReply& reply) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/availability_page.hpp"
 #include "agent/journal_pages.hpp"
 #include "base/text.hpp"
 #include "core/evidence.hpp"
@@ -238,6 +239,15 @@ void Memory::pages(const GetRequest& request, const GetReply& reply) const {
              [reply](const std::optional<JournalPage>& found) {
                reply(found ? json(journal_pages::page(*found)) : not_now());
              });
+}
+
+void Memory::availability(const std::shared_ptr<const Snapshot>& shown, const GetReply& reply) const {
+  const auto open = journal();
+  if (!open) return reply(not_now());
+  const WallTime now = Loop::both().wall;
+  open->timeline(now - std::chrono::hours(24 * 30), [shown, now, reply](const std::optional<JournalTimeline>& found) {
+    reply(found ? json(availability_document(*found, *shown, now)) : not_now());
+  });
 }
 
 // ---- about itself ---------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class Memory {
   void results(const GetRequest& request, const GetReply& reply) const;
   void history(const GetRequest& request, const GetReply& reply) const;
   void pages(const GetRequest& request, const GetReply& reply) const;
+  void availability(const std::shared_ptr<const Snapshot>& shown, const GetReply& reply) const;
 
   // The newest `limit` events of these names, oldest first: from the journal, or from the ring when it cannot be read.
   // On the journal's thread. [any]

@@ -66,6 +66,9 @@ constexpr auto commands = std::to_array<Command>({
     {"history", ctl::history, "what happened to one check", 1},
     {"failover", ctl::failover, "who is primary, what failovers there were and what they cost", 2},
     {"lint", ctl::lint_command, "what in a balancer's configuration does not go with vitald", 2},
+    {"availability", ctl::availability, "how much of the last hour, day, week and month was good", 1},
+    {"replay", ctl::replay, "what was recorded through another configuration", 1},
+    {"advise", ctl::advise, "what was recorded says about the settings", 1},
     {"reload", ctl::reload, "read the configuration again", 1},
 });
 
@@ -108,10 +111,6 @@ int dispatch(const std::vector<char*>& argv) {
   if (at >= argv.size()) return help(stderr, cmd::exit_usage);
   const std::string_view word = argv[at];
   if (word == "help") return help(stdout, 0);
-  if (word == "replay") {
-    fmt::print(stderr, "vitalctl: this version has no {}; docs/architecture.md says what is to come\n", word);
-    return 2;
-  }
   for (const Command& c : commands) {
     if (c.name != word) continue;
     std::vector<char*> arguments{argv[at]};

@@ -301,6 +301,10 @@ void Journal::page(JournalPageQuery query, JournalAnswer<JournalPage> answer) {
   impl_->ask(std::move(answer), [query](Tables& open) { return open.select_page(query); });
 }
 
+void Journal::timeline(WallTime since, JournalAnswer<JournalTimeline> answer) {
+  impl_->ask(std::move(answer), [since](Tables& open) { return open.select_timeline(since); });
+}
+
 std::optional<std::int64_t> Journal::last_id(Duration patience) {
   struct Waiting {
     std::mutex m;

@@ -75,6 +75,8 @@ class Journal {
   void hours(JournalQuery query, JournalAnswer<std::vector<JournalHour>> answer);  // [any]
   void page(JournalPageQuery query, JournalAnswer<JournalPage> answer);            // [any]
 
+  void timeline(WallTime since, JournalAnswer<JournalTimeline> answer);  // [any]
+
   // The largest id in it, 0 if it is empty; waits for the disk, but not longer than `patience`. [control]
   std::optional<std::int64_t> last_id(Duration patience);
 

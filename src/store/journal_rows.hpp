@@ -76,6 +76,13 @@ struct JournalPageQuery {
   std::size_t limit = 10000;
 };
 
+// What availability is worked out from.
+struct JournalTimeline {
+  std::vector<JournalEvent> events;                 // changes of states, overlays, starts and stops; in order
+  std::vector<std::pair<WallTime, WallTime>> away;  // the agent did not run
+  WallTime begins{};                                // nothing is known from before
+};
+
 using JournalRow = std::variant<JournalEvent, JournalResult, JournalState>;
 
 struct JournalPage {

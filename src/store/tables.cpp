@@ -364,6 +364,40 @@ JournalPage Tables::select_page(const JournalPageQuery& query) {
   return page;
 }
 
+// When the last row before that id was written.
+WallTime Tables::last_before(std::int64_t id) {
+  std::int64_t last = 0;
+  for (const char* text : {"SELECT at FROM results WHERE id<? ORDER BY id DESC LIMIT 1",
+                           "SELECT at FROM events WHERE id<? ORDER BY id DESC LIMIT 1"}) {
+    sql::Statement row(db_, text);
+    row.bind(1, id);
+    if (row.step()) last = std::max(last, row.number(0));
+  }
+  return wall(last);
+}
+
+JournalTimeline Tables::select_timeline(WallTime since) {
+  JournalTimeline out;
+  sql::Statement first(db_, "SELECT min(at) FROM (SELECT at FROM events ORDER BY id LIMIT 1)");
+  if (first.step() && !first.is_null(0)) out.begins = wall(first.number(0));
+  JournalQuery query;
+  query.since = since;
+  query.is_forward = true;
+  query.limit = 100000;
+  query.events = {"check_state",     "service_state",   "ejection_withheld", "overlay_set",
+                  "overlay_cleared", "overlay_expired", "starting",          "stopping"};
+  out.events = select_events(query);
+  std::optional<WallTime> stopped;
+  for (const JournalEvent& e : out.events) {
+    if (e.event == "stopping") stopped = e.at;
+    if (e.event != "starting") continue;
+    const WallTime end = stopped ? *stopped : last_before(e.id);  // killed: it lived until the last it wrote
+    if (end > WallTime{} && end < e.at) out.away.emplace_back(end, e.at);
+    stopped.reset();
+  }
+  return out;
+}
+
 std::int64_t Tables::last_id() {
   std::int64_t last = 0;
   for (const char* text : {"SELECT max(id) FROM results", "SELECT max(id) FROM events", "SELECT max(id) FROM states"}) {

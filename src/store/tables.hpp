@@ -31,6 +31,7 @@ class Tables {
   std::vector<JournalResult> select_results(const JournalQuery& query);
   std::vector<JournalHour> select_hours(const JournalQuery& query);
   JournalPage select_page(const JournalPageQuery& query);
+  JournalTimeline select_timeline(WallTime since);
   std::int64_t last_id();
 
   // Removes some thousands of the oldest rows at most: single results and states from before `results`, hours and
@@ -49,6 +50,7 @@ class Tables {
   std::int64_t check_id(const std::string& name);
   std::int64_t claim(std::int64_t id);
   std::int64_t newest_state();
+  WallTime last_before(std::int64_t id);
   void write_hours();
   std::uint64_t remove(const char* text, std::int64_t argument);
 

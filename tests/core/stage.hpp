@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/text.hpp"
@@ -59,6 +60,10 @@ class Stage {
 
   // Gives one input at this moment and performs what comes of it.
   void input(const Input& in) {
+    if (const auto* set = std::get_if<SetOverlay>(&in)) record.push_back({now_.mono, now_.wall, {}, *set});
+    if (const auto* clear = std::get_if<ClearOverlay>(&in)) record.push_back({now_.mono, now_.wall, {}, *clear});
+    if (const auto* slept = std::get_if<Slept>(&in)) record.push_back({now_.mono, now_.wall, {}, *slept});
+    if (std::holds_alternative<Stop>(in) || std::holds_alternative<PlanChanged>(in)) is_recording_ = false;
     const Step step = engine_->apply(now_, in);
     wake_at_ = step.wake_at;
     for (const Effect& e : step.effects) perform(e);
@@ -109,11 +114,14 @@ class Stage {
   // The agent is stopped, `down` passes, and it starts anew from what was saved.
   void restart(Duration down) {
     const SavedState saved = engine_->save(now_);
+    const Instant stopped_at = now_.mono;
     move_to(now_.mono + down);
+    if (is_recording_) record.push_back({now_.mono, now_.wall, {}, Restarted{stopped_at}});
     flights.clear();
     replies_ = {};
     engine_ = std::make_unique<Engine>(plan_, now_, saved, down);
     input(Tick{});
+    if (is_recording_) remember_shown();
   }
 
   // No worker is free for a while: probes wait in a queue and are taken when one is.
@@ -160,6 +168,22 @@ class Stage {
   }
   std::vector<Note> notes;
   std::vector<Instant> noted_at;  // as notes
+
+  // What a journal would hold, up to the first reload and the agent's end; see replayed.hpp.
+  struct Stalled {
+    Duration how_long{};
+  };
+  struct Restarted {
+    Instant stopped_at{};
+  };
+  struct Recorded {
+    Instant at{};
+    WallTime wall{};
+    std::string check;  // of a ProbeEnded
+    std::variant<ProbeEnded, Note, SetOverlay, ClearOverlay, Slept, Stalled, Restarted> what;
+  };
+  std::vector<Recorded> record;
+  bool is_recorded_whole() const { return is_recording_; }
   unsigned published = 0;
   bool answers_itself = true;  // false: the test answers probes with input(ProbeDone{...})
 
@@ -194,6 +218,28 @@ class Stage {
     replies_.push({when + t.takes, order_++, s.id, r, false});
   }
 
+  // As a journal keeps the whole state at each start.
+  void remember_shown() {
+    for (const ServicePlan& s : plan_->services) {
+      const ServiceView& v = service(s.name);
+      record.push_back(
+          {now_.mono,
+           now_.wall,
+           {},
+           Note{Note::Level::info,
+                "service_state",
+                {{"service", s.name}, {"to", std::string(name(v.state))}, {"answer", std::string(name(v.answer))}}}});
+    }
+  }
+
+  void remember(const Note& n) {
+    if (n.event == "agent_stalled") {
+      record.push_back({now_.mono, now_.wall, {}, Stalled{std::chrono::milliseconds(std::stoll(field(n, "for_ms")))}});
+    } else if (n.event == "check_state" || n.event == "service_state" || n.event == "ejection_withheld") {
+      record.push_back({now_.mono, now_.wall, {}, n});
+    }
+  }
+
   void perform(const Effect& e) {
     if (const auto* s = std::get_if<StartProbe>(&e)) {
       const std::string& name = plan_->at(s->check).name;
@@ -212,7 +258,10 @@ class Stage {
     } else if (const auto* a = std::get_if<AbandonProbe>(&e)) {
       flights.erase(a->id.value);
       abandoned.push_back(*a);
+    } else if (const auto* ended = std::get_if<ProbeEnded>(&e)) {
+      if (is_recording_) record.push_back({now_.mono, now_.wall, plan_->at(ended->check).name, *ended});
     } else if (const auto* n = std::get_if<Note>(&e)) {
+      if (is_recording_) remember(*n);
       notes.push_back(*n);
       noted_at.push_back(now_.mono);
     } else if (std::holds_alternative<Publish>(e)) {
@@ -229,6 +278,7 @@ class Stage {
   std::vector<ProbeId> queued_;
   Instant pool_full_until_{};
   std::uint64_t order_ = 0;
+  bool is_recording_ = true;
 };
 
 // A check with the standard profile's numbers and no retries unless told.

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/duration.hpp"
+#include "core/replayed.hpp"
 #include "core/rules.hpp"
 #include "core/stage.hpp"
 #include "core/timing.hpp"
@@ -36,6 +37,12 @@ class Player {
       }
     }
     if (!is_running() && problems_.empty()) problems_.push_back("the story has no 'at' line");
+    if (is_running() && stage_->is_recorded_whole()) {
+      for (const ReplayDifference& d : replayed_otherwise(*stage_)) {
+        problems_.push_back("played back, " + d.name + " would have been " + d.would_say + " instead of " + d.said +
+                            " for " + friendly_duration(d.to - d.from));
+      }
+    }
     return problems_;
   }
 
@@ -382,6 +389,7 @@ class Player {
     stage_->run(Duration::zero());
     const std::string first = w.next();
     if (first == "no") return expect_no(w);
+    if (first == "falls") return expect_falls(w);
     if (first == "timing") return expect_timing(w);
     if (first == "note") {
       const std::string event = w.next();
@@ -453,6 +461,26 @@ class Player {
 
   // expect no change since 10s: no check and no service changed. expect no change of db since 10s: this one did not.
   // expect no answer fail of web since 20s: it never said so.
+  // What happened so far, played back through the plan, or one in which a check has other settings.
+  void expect_falls(Words& w) {
+    const unsigned wanted = w.number();
+    w.need("of");
+    const std::string service = w.next();
+    Plan plan = stage_->plan();
+    std::string changed;
+    if (w.eat("with")) {
+      changed = w.next();
+      const auto id = plan.find_check(changed);
+      if (!id) throw Wrong("there is no check " + changed);
+      options(plan.checks[id->value], w);
+    }
+    for (const ReplayedService& s : play_back(*stage_, std::make_shared<const Plan>(plan), changed).services) {
+      if (s.name == service && s.falls != wanted) {
+        throw Wrong("expected " + std::to_string(wanted) + " falls, found " + std::to_string(s.falls));
+      }
+    }
+  }
+
   void expect_no(Words& w) {
     if (w.eat("answer")) return expect_no_answer(w);
     w.need("change");
