@@ -68,6 +68,7 @@ void Agent::handle(const AdminRequest& request, AdminReply reply) {
                         },
                         [&](const admin::Record& record) {
                           performer_->apply(now, Report{record.check, record.result});
+                          show();  // who reported and then looks must see it
                           reply({200, text_of({{"recorded", true},
                                                {"check", performer_->plan().at(record.check).name},
                                                {"verdict", name(record.result.verdict)},
