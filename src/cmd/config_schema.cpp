@@ -240,6 +240,8 @@ Json value_of(const Key& k) {
   if (path == "service.weighted") return {{"type", "object"}, {"additionalProperties", number("integer", {})}};
   if (path == ".checks") return {{"type", {"object", "null"}}, {"additionalProperties", defined("check")}};
   if (path == ".services") return {{"type", {"object", "null"}}, {"additionalProperties", defined("service")}};
+  if (path == "failover.topologies") return {{"type", "object"}, {"additionalProperties", section("topology")}};
+  if (path == "topology.members") return {{"anyOf", {texts(), words()}}};
   if (path == ".outputs") return {{"type", "array"}, {"items", defined("output")}};
   return Json::object();  // read by hand, and nothing a schema could say about it
 }
