@@ -38,6 +38,7 @@ WORDS = {
     "mysql": ["user=u", "port=1"], "postgres": ["user=u", "port=1"], "pgbouncer": ["user=u", "port=1"],
     "network": ["interface=lo"], "ocf": ["agent=heartbeat:Dummy"], "ping": ["host=127.0.0.1"], "process": ["command=systemd"],
     "systemd": ["unit=cron.service"], "tcp": ["address=127.0.0.1:1"], "tls": ["host=127.0.0.1", "port=1"],
+    "scenario": ["url=http://127.0.0.1:1/", "steps=GET /"],
 }
 # Where there is nothing to ask, they rightly say that they cannot tell.
 CANNOT_TELL = {"heartbeat": "never probed", "systemd": "the bus cannot be reached",
@@ -53,7 +54,8 @@ def words_for(type_):
     return [f"{o['name']}={o.get('example', '')}" for o in described["options"] if o["required"] and not o["secret"]]
 
 
-@pytest.mark.parametrize("type_", sorted(p.stem for p in (BUILD / "checks").glob("*.so")))
+# The rule of a composite looks at other checks, of which a module on trial has none: its module declares options, no more.
+@pytest.mark.parametrize("type_", sorted({p.stem for p in (BUILD / "checks").glob("*.so")} - {"composite"}))
 def test_a_module_of_ours_passes(type_):
     lines = trial(BUILD / "checks" / f"{type_}.so", *words_for(type_), timeout="2s")
     wrong = failed(lines)

@@ -72,8 +72,8 @@ def test_a_database_that_is_paused_or_disabled_or_not_there(pooled):
 
 
 def test_who_may_not_look(pooled):
-    judge("pgbouncer", console(pooled, password_file=secret("wrong")), "unknown", "auth")
-    judge("postgres", through(pooled, password_file=secret("wrong")), "unknown", "auth")
+    judge("pgbouncer", console(pooled, password_file=secret("not-the-password")), "unknown", "auth")
+    judge("postgres", through(pooled, password_file=secret("not-the-password")), "unknown", "auth")
     judge("pgbouncer", through(pooled, database="pgbouncer"), "unknown", "auth")
     judge("pgbouncer", through(pooled, database="app"), "fail", "content")  # PostgreSQL knows no SHOW DATABASES
 

@@ -25,17 +25,13 @@ class Directory(Slapd):
         super().__init__(settings=f"serverID {number}", with_data=False)
         self.node, self.peer_address, self.number = node, peer_address, number
 
-    def prepare(self):
-        super().prepare()
-        with open(self.config_path, "a", encoding="utf-8") as config:
-            config.write(f"""
-overlay syncprov
+    def _replication(self):
+        return f"""overlay syncprov
 syncprov-checkpoint 100 1
 syncrepl rid=00{self.number} provider=ldap://{self.peer_address} type=refreshAndPersist retry="1 +" searchbase="{self.suffix}"
   bindmethod=simple binddn="{self.root_dn}" credentials={self.root_password} network-timeout=2 keepalive=2:2:1
 multiprovider on
-""")
-        give(self.directory, self.user)
+""" + super()._replication()
 
     def command(self):
         return [*self.node.prefix, program("slapd"), "-f", str(self.config_path), "-d", "stats", "-u", "openldap", "-g", "openldap",

@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -21,6 +23,40 @@ PAGES = ["/health", "/health?verbose", "/health?format=text&verbose", "/health?f
 def canary(name):
     """A text that stands nowhere else; never twice the same."""
     return f"canary-{name}-{os.urandom(6).hex()}"
+
+
+class Parrot:
+    """The worst server to show a secret to: greets as mail servers do, and says back whatever it is told."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def start(self):
+        return self
+
+    def serve(self):
+        while True:
+            try:
+                peer = self.socket.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(peer,), daemon=True).start()
+
+    @staticmethod
+    def talk(peer):
+        try:
+            with peer:
+                peer.settimeout(5)
+                peer.sendall(b"+OK * OK 220 ready\r\n")
+                while heard := peer.recv(4096):
+                    peer.sendall(b"-ERR 535 NO " + heard)
+        except OSError:
+            pass
+
+    def __exit__(self, *_):
+        self.socket.close()
 
 
 class Searched:
@@ -65,12 +101,20 @@ def checks_for(world):
         "mysql": {"type": "mysql", **database, "port": world["my"].port},
         "ldap": {"type": "ldap", "uri": world["dir"].uri, **ldap},
         "exec": {"type": "exec", "command": ["/bin/true"]},
+        "exec_lines": {"type": "exec", "protocol": "lines", "command": ["/bin/cat"]},
+        "heartbeat": {"type": "heartbeat"},
+        "scenario": {"type": "scenario", "url": world["app"].url, "steps": "POST /login\n  form password: {{password}}\n"},
+        "pgbouncer": {"type": "pgbouncer", "host": "127.0.0.1", "port": world["parrot"].port, "user": "app"},
+        **{kind: {"type": kind, "host": "127.0.0.1", "port": world["parrot"].port, "user": "app"}
+           for kind in ("imap", "pop3", "smtp", "memcached")},
+        "redis": {"type": "redis", "host": "127.0.0.1", "port": world["parrot"].port, "user": "app",
+                  "sentinel": {"addresses": [f"127.0.0.1:{world['parrot'].port}"], "master": "main"}},
     }
 
 
 @pytest.fixture(scope="module")
 def world():
-    servers = {"app": HttpApp(), "pg": Postgres(), "my": MariaDB(), "dir": Slapd()}
+    servers = {"app": HttpApp(), "pg": Postgres(), "my": MariaDB(), "dir": Slapd(), "parrot": Parrot()}
     try:
         for s in servers.values():
             s.start()
@@ -95,7 +139,12 @@ def test_no_secret_is_seen_anywhere(world):
                 key = f"{kind}-{version}-{name.removesuffix('_file')}"
                 canaries[key] = canary(key)
                 files[key] = canaries[key]
-                check[name] = f"{key}.secret"
+                *groups, last = name.split(".")
+                at = check
+                for group in groups:
+                    at[group] = dict(at[group])
+                    at = at[group]
+                at[last] = f"{key}.secret"
             checks[f"{kind}-{version}"] = check
     # Not declared as secrets, but nobody's business either.
     canaries["header"], canaries["environment"] = canary("header"), canary("environment")
