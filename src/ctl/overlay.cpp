@@ -77,7 +77,11 @@ int wait_for_leaving(const Client& agent, const std::string& service, Duration p
   std::vector<std::string> said;
   while (true) {
     const Duration drained_for = Loop::now() - start;
-    const auto left = who_is_left(Json::parse(agent.get("/api/v1/status")), service, drained_for);
+    // An older agent keeps no list of who asks.
+    const Reply consumers = agent.ask("GET", "/api/v1/consumers");
+    const auto left =
+        who_is_left(Json::parse(agent.get("/api/v1/status")),
+                    consumers.status == 200 ? Json::parse(consumers.body) : Json::object(), service, drained_for);
     if (left.empty()) {
       fmt::print("everybody has left after {}: it is safe to stop\n", friendly_duration(drained_for));
       return 0;

@@ -132,3 +132,25 @@ def test_the_last_line_haproxy_hears_is_as_configured():
         wait_for(lambda: agent.haproxy("web").startswith("up maint"), 10, "maintenance")
         assert last_lines(agent)[-1].startswith("up maint # maintenance"), "an operator's word stands"
         agent.process.wait(10)
+
+
+def test_a_drain_waits_for_the_balancers_that_were_seen_asking():
+    with Agent(config()) as agent:
+        agent.ctl("report", "app", "pass")
+        stopping = threading.Event()
+
+        def ask():
+            while not stopping.wait(0.25):
+                raw(agent.health_address, b"GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: ELB-HealthChecker/2.0\r\nConnection: close\r\n\r\n")
+
+        balancer = threading.Thread(target=ask)
+        balancer.start()
+        try:
+            wait_for(lambda: (consumers(agent).get(("aws-elb", "/health")) or {}).get("interval_ms"), 20, "its rhythm is known")
+            early = agent.ctl("drain", "--wait", "--timeout", "100ms")
+            assert early.returncode == 1 and "aws-elb at 127.0.0.1 asks every" in early.stdout, early.stdout + early.stderr
+            done = agent.ctl("drain", "--wait", "--timeout", "20s")
+            assert done.returncode == 0 and "it is safe to stop" in done.stdout, done.stdout + done.stderr
+        finally:
+            stopping.set()
+            balancer.join()
