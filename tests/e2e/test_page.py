@@ -11,7 +11,7 @@ import time
 import pytest
 
 from agent import Agent, Listener, free_port
-from servers import Postgres
+from servers import Postgres, temporary_directory
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
 if not os.path.exists("/usr/bin/chromedriver"):
@@ -70,7 +70,9 @@ def site():
                 "memory": {"type": "memory"},
                 "night": {"type": "tcp", "address": f"127.0.0.1:{free_port()}", "mode": "shadow"}},
             "services": {"web": {"all": ["app", {"any": ["db", "memory"]}]}, "data": ["db"],
-                         "all-of-it": {"quorum": 1, "of": [{"service": "web"}, {"service": "data"}]}}}, start=False)
+                         "all-of-it": {"quorum": 1, "of": [{"service": "web"}, {"service": "data"}]}},
+            "outputs": [{"type": "file", "path": str(temporary_directory("page") / "snapshot.json")}],
+            "failover": {"topologies": {"pair": {"members": {"one": "db", "two": "night"}}}}}, start=False)
         (agent.folder / "db.password").write_text(db.app_password)
         try:
             agent.start()
@@ -146,6 +148,21 @@ def test_a_check_opens_to_phases_times_and_measures(browser, site):
     before = agent.check("db")["last_result"]
     agent.wait_for(lambda: agent.check("db")["last_result"] != before)
     browser.wait_for("return document.querySelector('#check-db .phases') !== null")
+
+
+def test_who_asks_who_is_told_and_who_is_primary_stand_below(browser, site):
+    agent, _, _ = site
+    for _ in range(4):
+        agent.health(headers={"User-Agent": "ELB-HealthChecker/2.0"})
+    opened(browser, agent)
+    browser.wait_for("return document.getElementById('consumers').textContent.includes('aws-elb')")
+    browser.wait_for("return document.getElementById('outputs').textContent.includes('file')")
+    browser.wait_for("return document.getElementById('failovers').textContent.includes('one primary')")
+    shown = browser.text("#failovers")
+    assert "steady" in shown and "two down" in shown, shown
+    browser.wait_for("return document.getElementById('link').dataset.link === 'live'")  # changes come by themselves
+    browser.run("document.getElementById('failovers').scrollIntoView()")
+    browser.screenshot("around")
 
 
 def test_markup_of_a_server_or_an_operator_is_shown_as_text(browser, site):

@@ -33,6 +33,7 @@ export const words = {
   whole_node: 'the whole node',
   consumer: 'Consumer', address: 'Address', asks: 'Asks for', every: 'Every', last_seen: 'Last seen', last_told: 'Was told',
   believes: 'Believes', output: 'Output', state: 'State', last_error: 'Last error', last_change: 'Last change',
-  topology: 'Topology', from: 'From', to: 'To', started: 'Started', duration: 'Took',
+  topology: 'Topology', primary: 'Primary', members: 'Members', down: 'down', from: 'From', to: 'To', came_back: '(came back)',
+  started: 'First bad sample', down_for: 'Down', leaderless: 'Leaderless', followed: 'Followed',
   no_events: 'Nothing has happened that matches.', repeats: '×{count}',
 };

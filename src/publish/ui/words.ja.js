@@ -33,6 +33,7 @@ export const words = {
   whole_node: 'ノード全体',
   consumer: '問い合わせ元', address: 'アドレス', asks: '対象', every: '間隔', last_seen: '最終確認', last_told: '返した判定',
   believes: '相手の認識', output: '通知先', state: '状態', last_error: '直近のエラー', last_change: '直近の変更',
-  topology: 'トポロジー', from: '旧', to: '新', started: '開始', duration: '所要時間',
+  topology: 'トポロジー', primary: 'プライマリー', members: 'メンバー', down: '停止', from: '旧', to: '新', came_back: '(復帰)',
+  started: '最初の異常', down_for: '停止時間', leaderless: 'プライマリー不在', followed: '追従まで',
   no_events: '該当するイベントはありません。', repeats: '×{count}',
 };
