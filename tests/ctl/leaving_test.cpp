@@ -39,13 +39,13 @@ TEST_CASE("nobody is left where nobody is told or declared") {
 }
 
 TEST_CASE("an output has left when it holds the drain and has no sessions") {
-  CHECK(who_is_left(status({output("pass", true)}), none, "", 1h) ==
+  CHECK(who_is_left(status(Json::array({output("pass", true)})), none, "", 1h) ==
         std::vector<std::string>{"lb has not been told yet"});
-  CHECK(who_is_left(status({output("drain", false)}), none, "", 1h).size() == 1);
-  CHECK(who_is_left(status({output("drain", true, 3)}), none, "", 1h) ==
+  CHECK(who_is_left(status(Json::array({output("drain", false)})), none, "", 1h).size() == 1);
+  CHECK(who_is_left(status(Json::array({output("drain", true, 3)})), none, "", 1h) ==
         std::vector<std::string>{"lb still has 3 sessions"});
-  CHECK(who_is_left(status({output("drain", true, 0)}), none, "", 0s).empty());
-  CHECK(who_is_left(status({output("maintenance", true)}), none, "", 0s).empty());
+  CHECK(who_is_left(status(Json::array({output("drain", true, 0)})), none, "", 0s).empty());
+  CHECK(who_is_left(status(Json::array({output("maintenance", true)})), none, "", 0s).empty());
 }
 
 TEST_CASE("a balancer that asks has left after the reaction that was declared") {
@@ -55,10 +55,10 @@ TEST_CASE("a balancer that asks has left after the reaction that was declared") 
 }
 
 TEST_CASE("of a service only its own consumers count, and the file for scripts never does") {
-  CHECK(who_is_left(status({output("pass", true)}), none, "api", 0s).empty());
+  CHECK(who_is_left(status(Json::array({output("pass", true)})), none, "api", 0s).empty());
   Json file = output("pass", false);
   file["type"] = "file";
-  CHECK(who_is_left(status({file}), none, "", 0s).empty());
+  CHECK(who_is_left(status(Json::array({file})), none, "", 0s).empty());
 }
 
 TEST_CASE("an older agent that knows nothing of outputs keeps nobody waiting") {

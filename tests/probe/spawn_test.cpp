@@ -41,7 +41,8 @@ std::set<pid_t> processes_with(const std::string& mark) {
   std::set<pid_t> out;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     std::ifstream file(entry.path() / "cmdline", std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    std::getline(file, text, '\n');  // sets a bit where it fails: the process may end meanwhile
     if (text.find(mark) != std::string::npos) out.insert(std::atoi(entry.path().filename().c_str()));
   }
   return out;

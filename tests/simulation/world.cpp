@@ -300,11 +300,11 @@ void World::handle(const Event& e) {
     }
     case What::fault_begins:
     case What::fault_ends: {
-      const CheckView& v = engine_->snapshot()->checks[e.id];
+      const bool was_calm = !engine_->snapshot()->checks[e.id].pending_change;
       Check& c = checks_[e.id];
-      // The snapshot may be a moment old; ask again with a step of its own.
+      // The snapshot may be a moment old; ask again with a step of its own, which replaces it.
       if (now_.mono >= blocked_until_) give(Tick{});
-      const bool is_calm = !engine_->snapshot()->checks[e.id].pending_change && !v.pending_change;
+      const bool is_calm = was_calm && !engine_->snapshot()->checks[e.id].pending_change;
       const State s = engine_->snapshot()->checks[e.id].state;
       if (e.what == What::fault_begins) c.settled_at_fault = is_calm && s == State::pass;
       if (e.what == What::fault_ends) c.settled_at_end = is_calm && s == State::fail;
