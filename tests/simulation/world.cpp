@@ -329,19 +329,21 @@ std::vector<World::Event> World::forget_replies(Instant before) {
 }
 
 void World::meet(const Trouble& t) {
+  // It ends when its script says, also where the agent was not there when it began.
+  const Instant until = t.at + t.how_long;
   switch (t.kind) {
     case Trouble::Kind::stall:
-      blocked_until_ = std::max(blocked_until_, now_.mono + t.how_long);
+      blocked_until_ = std::max(blocked_until_, until);
       if (t.how_long > 2s) resumed_.push_back(blocked_until_);
       return;
     case Trouble::Kind::full_pool:
-      pool_full_until_ = now_.mono + t.how_long;
+      pool_full_until_ = until;
       return;
     case Trouble::Kind::late_worker:
     case Trouble::Kind::dead_worker: {
       // Replies not yet handed over wait, or never come; the pool notices and says for whom.
       const bool is_dead = t.kind == Trouble::Kind::dead_worker;
-      const Instant until = now_.mono + t.how_long;
+      if (until <= now_.mono) return;
       (is_dead ? worker_dead_until_ : worker_late_until_) = until;
       for (Event& e : forget_replies(until)) {
         if (is_dead) continue;
@@ -351,14 +353,14 @@ void World::meet(const Trouble& t) {
       }
       // The pool notices when its loop turns.
       push({std::max(now_.mono, blocked_until_), 0, is_dead ? What::worker_died : What::worker_lags,
-            static_cast<std::uint64_t>(t.how_long.count())});
+            static_cast<std::uint64_t>((until - now_.mono).count())});
       return;
     }
     case Trouble::Kind::throttled: {
-      if (now_.mono < throttled_until_ || now_.mono < blocked_until_) return;
+      if (now_.mono < throttled_until_ || now_.mono < blocked_until_ || until <= now_.mono) return;
       throttled_before_ += throttled_until_ - throttled_from_;
       throttled_from_ = now_.mono;
-      throttled_until_ = now_.mono + t.how_long;
+      throttled_until_ = until;
       // What the workers would hand over waits; nobody says for whom, only the group's own counter tells.
       for (Event& e : forget_replies(throttled_until_)) {
         e.at = throttled_until_;
