@@ -57,8 +57,8 @@ def test_each_is_known_by_how_it_asks():
         assert seen[("envoy", "/health")]["believes"] is None
         assert seen[("envoy", "/health")]["last_code"] == 503
         assert seen[("kubernetes", "/readyz")]["user_agent"] == "kube-probe/1.29"
-        told = {(e["kind"], e["path"]) for e in agent.events("consumer_seen")}
-        assert told == {key for key in requests if key[0] != "other"}
+        expected = {key for key in requests if key[0] != "other"}  # the log is written a moment later
+        wait_for(lambda: {(e["kind"], e["path"]) for e in agent.events("consumer_seen")} == expected, 10, "all of them are told")
         assert 'vitald_consumers{kind="haproxy"} 2\n' in agent.health("/metrics").text
         text = agent.ctl("status").stdout
         assert "CONSUMER" in text and "UP 2/3 as bck/s1, weight 100/300, node lb1" in text, text
