@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "loop": {"base", "core"},
     "modules": {"base", "core", "loop"},
     "outputs": {"base", "core", "loop"},
-    "config": {"base", "core", "modules", "outputs"},
+    "config": {"base", "core", "modules", "outputs", "cluster", "failover"},
     "probe": {"base", "core", "loop", "modules"},
     "trial": {"base", "core", "loop", "modules", "config"},
     "store": {"base", "core", "loop"},
@@ -42,6 +42,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
 def broken_edges(root):
     for path in sorted((root / "src").rglob("*.[ch]pp")):
+        if path.relative_to(root).parts[:3] == ("src", "failover", "actions"):
+            continue  # modules like those of checks/: see below
         room = path.relative_to(root / "src").parts[0]
         if room not in MAY_INCLUDE:
             continue  # main programs at the top of src/ may include every room
@@ -66,6 +68,15 @@ def broken_edges(root):
             found = INCLUDE.match(line)
             if found and found.group(1) == '"' and not (path.parent / found.group(2)).exists():
                 yield f"{path.relative_to(root)}:{number}: a check sees only <vitald/...> and its own folder ({found.group(2)})"
+
+
+    for path in sorted((root / "src/failover/actions").glob("*.[ch]pp")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = INCLUDE.match(line)
+            if not found or found.group(1) != '"' or (path.parent / found.group(2)).exists():
+                continue
+            if not found.group(2).startswith("checks/") or not (root / found.group(2)).exists():
+                yield f"{path.relative_to(root)}:{number}: an action sees <vitald/...>, its own folder and checks/ ({found.group(2)})"
 
 
 def main():
