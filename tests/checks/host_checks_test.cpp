@@ -35,6 +35,19 @@ TEST_CASE("a mount is found by its id, whatever tags its line carries") {
   CHECK_FALSE(find_mount("", 1));
 }
 
+TEST_CASE("a mount is found by its path, the upper one of two, and its escapes are read") {
+  const std::string table =
+      "90 20 0:50 / /srv/a\\040b rw - nfs4 nfs1:/x\\134y rw\n"
+      "91 20 0:51 / /srv/app rw - nfs4 nfs1:/lower rw\n"
+      "92 91 0:52 / /srv/app rw shared:1 - tmpfs upper ro\n";
+  CHECK(find_mount_at(table, "/srv/a b")->source == "nfs1:/x\\y");
+  CHECK(find_mount_at(table, "/srv/app")->source == "upper");
+  CHECK(find_mount_at(table, "/srv/app")->is_filesystem_read_only);
+  CHECK_FALSE(find_mount_at(table, "/srv"));
+  CHECK_FALSE(find_mount_at("half a line\n", "/srv"));
+  CHECK(without_escapes("a\\04") == "a\\04");
+}
+
 TEST_CASE("a filesystem that turned read-only is told from a mount that is so for us alone") {
   CHECK_FALSE(find_mount(mounts, 27)->is_filesystem_read_only);  // errors=remount-ro is no "ro"
   CHECK(find_mount(mounts, 40)->is_read_only);                   // a sandbox
