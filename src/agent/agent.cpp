@@ -251,6 +251,7 @@ void Agent::show_soon() {
 void Agent::show() {
   is_show_due_ = false;
   shown_at_ = Loop::now();
+  if (is_leaving_quietly()) return;
   auto snapshot = performer_->snapshot();
   facts_.loop_lag = lag_.at(shown_at_);
   facts_.outputs = output_facts();
@@ -359,20 +360,13 @@ void Agent::stop(const std::string& why) {
   const Duration drain = config_->plan->shutdown_drain;
   notify::stopping(drain + patience_with_outputs + patience_with_workers + 5s);
   say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
-  // Who connects while we leave is answered by our successor, and never hears of a drain nobody asked for.
-  if (drain == Duration{} && front_->has_inherited()) {
-    front_->hand_over([mail = mail_, this] { mail->post([this] { show_drain(); }); });
-  } else {
-    show_drain();
-  }
-}
-
-void Agent::show_drain() {
-  const Duration drain = config_->plan->shutdown_drain;
   performer_->apply(Loop::both(), Stop{});
   drain_timer_.emplace(loop_, [this] { leave(); });
   drain_timer_->arm_in(drain);
 }
+
+// A stop that takes no time is not announced: until the doors close, what was answered before is answered still.
+bool Agent::is_leaving_quietly() const { return is_stopping_ && config_->plan->shutdown_drain == Duration{}; }
 
 void Agent::leave() {
   std::vector<std::string> left;

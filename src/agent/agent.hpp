@@ -75,7 +75,7 @@ class Agent {
   std::vector<OutputFacts> output_facts() const;
   void caught(int signal);
   void stop(const std::string& why);
-  void show_drain();
+  bool is_leaving_quietly() const;
   void leave();
 
   // -- agent_reload.cpp

@@ -28,7 +28,7 @@ namespace {
 
 constexpr unsigned accepts_a_turn = 64;
 constexpr Duration accept_pause = std::chrono::milliseconds(100);  // when there are no descriptors left
-constexpr Duration stop_time = std::chrono::milliseconds(500);     // for answers under way at the end
+constexpr Duration stop_time = std::chrono::seconds(2);            // whatever those do who are still connected
 constexpr Duration consumers_looked_for_every = std::chrono::seconds(1);
 constexpr rlim_t spare_descriptors = 512;  // of the agent, besides connections
 
@@ -192,24 +192,15 @@ struct Front::Impl {
     consumer_timer.arm_in(consumers_looked_for_every);
   }
 
-  // The successor goes on with these sockets: what waits in their queues is for it.
-  void hand_over() {
-    std::erase_if(doors, [](const auto& door) { return door->socket->is_inherited(); });
-    hall.end_all();
-  }
-
+  // What waits in the queue of an inherited socket is for the successor, who goes on with it.
   void stop() {
     for (auto& door : doors) {
       if (!door->socket->is_inherited()) accept_from(*door);
     }
     doors.clear();
-    hall.end_all();
+    listeners.clear();  // the control thread waits for us; the last owner closes
     stop_timer.arm_in(stop_time);
-    stop_when_empty();
-  }
-  void stop_when_empty() {
-    if (hall.size() == 0) return loop.stop();
-    hall.when_empty([this] { loop.stop(); });
+    hall.leave([this] { loop.stop(); });
   }
 
   const Board& board;
@@ -258,18 +249,6 @@ void Front::reconfigure(const FrontOptions& options) {
   self.listeners = next;
   raise_descriptor_limit(options.limits.connections);
   self.loop.post([&self, options, next = std::move(next)] { self.adopt(options, next); });
-}
-
-void Front::hand_over(std::function<void()> then) {
-  impl_->loop.post([&self = *impl_, then = std::move(then)] {
-    self.hand_over();
-    then();
-  });
-}
-
-bool Front::has_inherited() const {
-  return std::any_of(impl_->listeners.begin(), impl_->listeners.end(),
-                     [](const OpenDoor& door) { return door.socket->is_inherited(); });
 }
 
 std::vector<std::string> Front::health_addresses() const { return impl_->addresses(ListenerKind::health); }

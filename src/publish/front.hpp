@@ -48,6 +48,9 @@ struct FrontLimits {
   Duration idle_time = std::chrono::seconds(75);
   Duration write_time = std::chrono::seconds(10);  // for the peer to take an answer
   Duration drain_time = std::chrono::seconds(1);   // after our FIN, for the peer's
+  // When the front stops: for the request of somebody who has just connected, and on a connection kept alive.
+  Duration last_first_time = std::chrono::seconds(1);
+  Duration last_next_time = std::chrono::milliseconds(250);
   std::size_t drain_bytes = 256 * 1024;
   std::size_t connections = 4096;
   std::size_t connections_per_source = 1024;  // of one address (IPv6: of one /64); loopback and proxies are not counted
@@ -192,7 +195,8 @@ class Front {
  public:
   // Binds and listens; throws FrontError. Nothing is answered before start(). [control]
   Front(const FrontOptions& options, const Board& board, AdminPort admin = {});
-  // Stops: closes the listeners, gives answers under way a moment, joins the thread. [control]
+  // Stops: closes the listeners, answers who is connected and asks within a moment, ends the others, joins the thread:
+  // 2 s at the most. Who waits in the queue of an inherited socket waits for the next process. [control]
   ~Front();
   Front(const Front&) = delete;
   Front& operator=(const Front&) = delete;
@@ -212,11 +216,6 @@ class Front {
 
   // Adopts new addresses and options whole, or throws FrontError and changes nothing. [control]
   void reconfigure(const FrontOptions& options);
-
-  // Gives the inherited sockets back: who connects from now on waits for the next process that is given them.
-  // Connections that idle end. `then` is called on the front's thread, once. [control]
-  void hand_over(std::function<void()> then);
-  bool has_inherited() const;  // [control]
 
   // As bound, with the real port: "127.0.0.1:43121". In the order of the options. [control]
   std::vector<std::string> health_addresses() const;

@@ -96,7 +96,7 @@ class GrpcPeer : public Peer {
 
   void late(Awaited kind) override {
     // Who watches is asked whether he still lives; who does not answer within another such time is gone.
-    if (kind == Awaited::next_request && watches_ > 0 && !is_pinged_) {
+    if (kind == Awaited::next_request && watches_ > 0 && !is_pinged_ && !hall().is_leaving()) {
       is_pinged_ = true;
       nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);
       wait_for(Awaited::next_request);
@@ -217,6 +217,7 @@ class GrpcPeer : public Peer {
     call.service = request.service;
     const auto serving = look_up(call.service);
     FrontStats::add(hall().stats().grpc_checks);
+    wait_for(Awaited::next_request);
     if (!serving) FrontStats::add(hall().stats().grpc_unknown_services);
     remember(call, serving);
     if (!is_watch) {

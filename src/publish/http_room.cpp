@@ -364,6 +364,7 @@ void HttpRoom::answer(HttpPeer& peer, const Response& response) {
     consumers_.answered(peer.consumer_, response.code);
   }
   hall_.stats().request(response.code);
+  if (hall_.is_leaving()) peer.form_.closes = true;
   const Now now = Loop::both();
   scratch_.clear();
   compose(response, peer.form_, now.mono, date(now.wall), scratch_);

@@ -1,6 +1,7 @@
 // Connections and the hall they wait in; see peer.hpp.
 #include "publish/peer.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vital {
@@ -264,6 +265,11 @@ void Peer::close() {
 void Peer::expired() {
   const Awaited kind = awaited_;
   if (kind == Awaited::peers_end) return close();
+  if (hall_.is_leaving() && (kind == Awaited::first_byte || kind == Awaited::next_request)) {
+    const Instant since = since_;
+    readable();  // what came in this very moment is answered too
+    if (is_closed_ || awaited_ != kind || since_ != since) return;
+  }
   if (kind == Awaited::handshake) {
     FrontStats::add(hall_.stats().tls_failures);
     return close();
@@ -286,14 +292,6 @@ void Peer::make_room() {
   }
   stream_->shutdown_write();
   close();
-}
-
-void Peer::end_politely() {
-  if (awaited_ == Awaited::handshake) return close();
-  const bool has_answer_coming = is_busy() && awaited_ != Awaited::stream;
-  if (is_finishing_ || awaited_ == Awaited::output_taken || has_answer_coming) return;
-  finish();
-  flush();
 }
 
 void Peer::wait_for(Awaited kind) { hall_.place(*this, kind); }
@@ -336,7 +334,7 @@ void Hall::add(std::unique_ptr<Peer> peer, const HostAddress& source) {
   added.since_ = Loop::now();
   auto& queue = queues_[at(added.awaited_)];
   added.place_ = queue.insert(queue.end(), &added);
-  arm(added.since_ + time_for(added.awaited_));
+  arm(end_of(added));
   added.place_in_crowd_ = crowds_.add(source, added);
   added.start();
 }
@@ -351,7 +349,7 @@ void Hall::place(Peer& peer, Awaited kind) {
   to.splice(to.end(), queues_[at(peer.awaited_)], peer.place_);
   peer.awaited_ = kind;
   peer.since_ = Loop::now();
-  arm(peer.since_ + time_for(kind));
+  arm(end_of(peer));
 }
 
 void Hall::remove(Peer& peer) {
@@ -363,7 +361,7 @@ void Hall::remove(Peer& peer) {
   if (gone_.empty()) loop_.post([this] { gone_.clear(); });
   gone_.push_back(std::move(found->second));
   peers_.erase(found);
-  if (peers_.empty() && when_empty_) when_empty_();
+  if (peers_.empty() && gone_all_) gone_all_();
   stats_.connections_open.store(peers_.size(), std::memory_order_relaxed);
 }
 
@@ -383,13 +381,11 @@ void Hall::serve_line() {
   if (!line_.empty()) loop_.post([this] { serve_line(); });
 }
 
-void Hall::end_all() {
-  std::vector<std::uint64_t> ids;
-  ids.reserve(peers_.size());
-  for (const auto& [id, peer] : peers_) ids.push_back(id);
-  for (const std::uint64_t id : ids) {
-    if (Peer* peer = find(id)) peer->end_politely();
-  }
+void Hall::leave(std::function<void()> gone) {
+  if (peers_.empty()) return gone();
+  gone_all_ = std::move(gone);
+  leaving_since_ = Loop::now();
+  sweep();
 }
 
 void Hall::clear() {
@@ -411,11 +407,38 @@ void Hall::sweep() {
   const Instant now = Loop::now();
   for (std::size_t kind = 0; kind < queues_.size(); ++kind) {
     auto& queue = queues_[kind];
-    const Duration limit = time_for(static_cast<Awaited>(kind));
     // Each of them leaves its place or is put at the end with a new start, so this ends.
-    while (!queue.empty() && queue.front()->since_ + limit <= now) queue.front()->expired();
-    if (!queue.empty()) arm(queue.front()->since_ + limit);
+    while (!queue.empty() && end_of(*queue.front()) <= now) queue.front()->expired();
+    if (!queue.empty()) arm(end_of(*queue.front()));
   }
+}
+
+// Grows along each queue, also while leaving.
+Instant Hall::end_of(const Peer& peer) const {
+  const Instant end = peer.since_ + time_for(peer.awaited_);
+  if (!leaving_since_) return end;
+  return std::min(end, std::max(peer.since_, *leaving_since_) + last_time_for(peer.awaited_));
+}
+
+Duration Hall::last_time_for(Awaited kind) const {
+  switch (kind) {
+    case Awaited::handshake:
+    case Awaited::first_byte:
+    case Awaited::header:
+    case Awaited::body:
+    case Awaited::line:
+      return limits_.last_first_time;
+    case Awaited::next_request:
+      return limits_.last_next_time;
+    case Awaited::output_taken:
+    case Awaited::page:
+    case Awaited::reply:
+    case Awaited::peers_end:
+      return std::chrono::milliseconds(500);
+    case Awaited::stream:
+      return {};
+  }
+  return {};
 }
 
 Duration Hall::time_for(Awaited kind) const {

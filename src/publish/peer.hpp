@@ -57,9 +57,8 @@ class Peer {
   // Reads what may have come already; call once, after adding it to the hall.
   void start();
   // Whether this peer still exists must be known by its id after any of the calls that follow.
-  void expired();       // its time is up
-  void make_room();     // it was chosen to give way
-  void end_politely();  // the front stops
+  void expired();    // its time is up
+  void make_room();  // it was chosen to give way
 
  protected:
   // New bytes. Uses up at most one request and returns its length; the rest comes again. Not called while output waits,
@@ -145,9 +144,11 @@ class Hall {
   void add(std::unique_ptr<Peer> peer, const HostAddress& source = {});
   Peer* find(std::uint64_t id);
   std::size_t size() const { return peers_.size(); }
-  void end_all();  // politely
-  void clear();    // at once
-  void when_empty(std::function<void()> then) { when_empty_ = std::move(then); }
+  // The front stops: who is connected has a moment to ask, is answered once more and ended. `gone` is called when the
+  // last of them has left, perhaps at once.
+  void leave(std::function<void()> gone);
+  bool is_leaving() const { return leaving_since_.has_value(); }
+  void clear();  // at once
 
   void set_limits(const FrontLimits& limits) { limits_ = limits; }
   const FrontLimits& limits() const { return limits_; }
@@ -166,6 +167,8 @@ class Hall {
   void line_up(Peer& peer);
   void serve_line();
   Duration time_for(Awaited kind) const;
+  Duration last_time_for(Awaited kind) const;
+  Instant end_of(const Peer& peer) const;
 
   Loop& loop_;
   FrontLimits limits_;
@@ -180,7 +183,8 @@ class Hall {
   // Who waits for a step of a TLS handshake: such a step costs as much as a hundred answers, so only a few are made a
   // turn, and polls in the clear pass between them.
   std::deque<std::uint64_t> line_;
-  std::function<void()> when_empty_;
+  std::optional<Instant> leaving_since_;
+  std::function<void()> gone_all_;  // once leaving
   PollSet polls_;
   Timer timer_;
   std::optional<Instant> armed_;

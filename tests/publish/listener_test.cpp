@@ -247,7 +247,7 @@ TEST_CASE("a write request that throws is a 500, one that is never answered a 50
   CHECK(ask(path, "GET /health HTTP/1.0\r\n\r\n").code() == 200);
 }
 
-TEST_CASE("an answer that comes after the front is gone goes nowhere") {
+TEST_CASE("who waits for the agent when the front stops is told so, and an answer that comes later goes nowhere") {
   const Directory directory;
   std::vector<AdminReply> kept;
   Loop agent;
@@ -264,7 +264,9 @@ TEST_CASE("an answer that comes after the front is gone goes nowhere") {
     REQUIRE(kept.size() == 1);
   }
   kept.front()({200, "{}"});
-  CHECK(client->receive().bytes.empty());
+  const Received got = client->receive();
+  CHECK(got.code() == 504);
+  CHECK(got.end == End::fin);
 }
 
 TEST_CASE("without an agent write requests are not implemented") {
