@@ -31,6 +31,7 @@ constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
 constexpr std::size_t most_failovers_shown = 200;
 constexpr Duration patience_with_outputs = 3s;
+constexpr Duration look_who_left_every = 200ms;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
@@ -361,19 +362,31 @@ void Agent::stop(const std::string& why) {
   notify::stopping(drain + patience_with_outputs + patience_with_workers + 5s);
   say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
   performer_->apply(Loop::both(), Stop{});
-  drain_timer_.emplace(loop_, [this] { leave(); });
-  drain_timer_->arm_in(drain);
+  drained_since_ = Loop::now();
+  drain_timer_.emplace(loop_, [this] { wait_until_left(); });
+  drain_timer_->arm_in(Duration{});
+}
+
+// Until the drain is over, or, where the config says so, everybody has left.
+void Agent::wait_until_left() {
+  const Duration rest = config_->plan->shutdown_drain - (Loop::now() - drained_since_);
+  const bool is_early = config_->leaves_when_left && left_ && left_->empty();
+  if (rest <= Duration{} || is_early) return leave();
+  front_->list_consumers([this, mail = mail_](std::vector<SeenConsumer> seen) {
+    mail->post([this, seen = std::move(seen)] { left_ = who_is_left(seen); });
+  });
+  drain_timer_->arm_in(std::min(rest, look_who_left_every));
 }
 
 // A stop that takes no time is not announced: until the doors close, what was answered before is answered still.
 bool Agent::is_leaving_quietly() const { return is_stopping_ && config_->plan->shutdown_drain == Duration{}; }
 
 void Agent::leave() {
-  std::vector<std::string> left;
-  for (const OutputView& v : outputs_->views()) {
-    if (!v.is_confirmed || v.users.value_or(0) > 0) left.push_back(v.name);
+  if (config_->plan->shutdown_drain > Duration{}) {
+    const std::vector<std::string> left = left_.value_or(std::vector<std::string>{});
+    say(left.empty() ? Note::Level::info : Note::Level::warning, "drained",
+        {{"after", friendly_duration(Loop::now() - drained_since_)}, {"not_left", one_line(join(left, "; "), 400)}});
   }
-  if (config_->plan->shutdown_drain > Duration{}) say(Note::Level::info, "drained", {{"not_left", join(left, ",")}});
   outputs_->leave(patience_with_outputs, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
 }
 

@@ -73,9 +73,11 @@ class Agent {
   PortOptions port_options() const;
   OutputHooks output_hooks();
   std::vector<OutputFacts> output_facts() const;
+  std::vector<std::string> who_is_left(const std::vector<SeenConsumer>& seen) const;
   void caught(int signal);
   void stop(const std::string& why);
   bool is_leaving_quietly() const;
+  void wait_until_left();
   void leave();
 
   // -- agent_reload.cpp
@@ -138,6 +140,8 @@ class Agent {
   bool is_save_due_ = false;  // something changed since
   bool is_unsaved_ = false;   // the last save failed, and that was said
   bool is_stopping_ = false;
+  Instant drained_since_{};                       // once stopping
+  std::optional<std::vector<std::string>> left_;  // who had not left at the last look, once known
   bool has_strays_ = false;
   int code_ = 0;
 

@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "agent/agent.hpp"
+#include "core/leaving.hpp"
+#include "publish/consumers.hpp"
 
 namespace vital {
 
@@ -43,6 +45,26 @@ std::vector<OutputFacts> Agent::output_facts() const {
     out.push_back(std::move(facts));
   }
   return out;
+}
+
+// As vitalctl drain --wait asks.
+std::vector<std::string> Agent::who_is_left(const std::vector<SeenConsumer>& seen) const {
+  Leavers leavers;
+  for (const OutputView& v : outputs_->views()) {
+    if (v.type == "file") continue;  // for scripts: it sends nobody anywhere
+    leavers.told.push_back({v.name, v.service, v.is_confirmed && (v.told == "drain" || v.told == "maintenance"),
+                            v.error, static_cast<long>(v.users.value_or(0))});
+  }
+  for (const ServicePlan& s : config_->plan->services) {
+    if (s.lb) leavers.declared.push_back({s.name, s.lb->interval * s.lb->fall + s.lb->timeout});
+  }
+  for (const SeenConsumer& c : seen) {
+    if (c.is_lost) continue;
+    leavers.observed.push_back({std::string(c.kind), c.address, c.path,
+                                c.requests >= Consumers::settled_after ? std::optional(c.interval) : std::nullopt,
+                                c.belief.state});
+  }
+  return vital::who_is_left(leavers, "", Loop::now() - drained_since_);
 }
 
 }  // namespace vital

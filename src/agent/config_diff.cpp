@@ -135,6 +135,7 @@ ConfigDiff diff(const Config& before, const Config& after) {
   setting("outputs", before.outputs == after.outputs);
   setting("failover", topologies_of(before) == topologies_of(after));
   setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
+  setting("shutdown.leave", before.leaves_when_left == after.leaves_when_left);
   return d;
 }
 

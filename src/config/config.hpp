@@ -122,6 +122,7 @@ struct Config {
   unsigned workers_memory_mib = 512;  // of data, each; 0 = no limit
   unsigned workers_processes = 0;     // their user may have; 0 = no limit
   std::string workers_seccomp = "off";
+  bool leaves_when_left = false;         // shutdown.leave
   std::vector<OutputSpec> outputs;       // in the order written
   std::vector<TopologyPlan> topologies;  // failover.topologies, in the order written
 };

@@ -96,6 +96,8 @@ constexpr Key table[] = {
      "worker"},
     {"shutdown", "drain", Kind::duration, "", "0s",
      "after SIGTERM every output says drain for this long, so that balancers go away first", 0, hour},
+    {"shutdown", "leave", Kind::choice, "on_time | when_left", "on_time",
+     "when_left: drain is the longest wait; the agent goes as soon as everybody has left whom it tells or sees asking"},
 
     // ---- outputs: what each has, then what its type has beside that
     {"output", "type", Kind::choice,

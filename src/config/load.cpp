@@ -155,7 +155,9 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
   config.workers_memory_mib = static_cast<unsigned>(workers.integer("memory_mib").value_or(config.workers_memory_mib));
   config.workers_processes = static_cast<unsigned>(workers.integer("processes").value_or(config.workers_processes));
   config.workers_seccomp = workers.choice("seccomp").value_or(config.workers_seccomp);
-  plan.shutdown_drain = top.section("shutdown", "shutdown").duration("drain").value_or(Duration{});
+  const Section shutdown = top.section("shutdown", "shutdown");
+  plan.shutdown_drain = shutdown.duration("drain").value_or(Duration{});
+  config.leaves_when_left = shutdown.choice("leave").value_or("on_time") == "when_left";
 
   std::vector<CheckDraft> drafts = read_checks(top, cx);
   for (const CheckDraft& d : drafts) {

@@ -45,7 +45,7 @@ constexpr cmd::Usage drain_usage{
     "[SERVICE] [--for 1h] [--reason TEXT] [--wait [--timeout 5m]]",
     "Takes the whole node, or one service, out of rotation: consumers are told drain, checks go on. It ends by itself\n"
     "and survives a restart of the agent. With --wait it returns 0 when all outputs hold the drain, those that count\n"
-    "sessions have none, and the balancers declared by `lb:` have had the time to see it; 1 if somebody is left.",
+    "sessions have none, and the balancers declared by `lb:` or seen asking have left; 1 if somebody is left.",
     "vitalctl drain web --wait && systemctl restart web",
     drain_options,
     1};

@@ -236,6 +236,10 @@ void Front::on_consumer(std::function<void(const char* event, const SeenConsumer
   impl_->consumers.when_changed(std::move(told));
 }
 
+void Front::list_consumers(std::function<void(std::vector<SeenConsumer>)> then) {
+  impl_->loop.post([self = impl_.get(), then = std::move(then)] { then(self->consumers.list()); });
+}
+
 void Front::start() {
   Impl& self = *impl_;
   self.adopt(self.options, self.listeners);

@@ -211,6 +211,9 @@ class Front {
   void on_consumer(std::function<void(const char* event, const SeenConsumer&)> told);
   void start();  // [control]
 
+  // Who watches this node now; `then` is called on the front's thread, once, or never if the front ends before. [any]
+  void list_consumers(std::function<void(std::vector<SeenConsumer>)> then);
+
   // Tells the readers of /api/v1/stream. [any]
   void tell(StreamEvent event);
 

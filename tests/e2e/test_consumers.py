@@ -134,23 +134,82 @@ def test_the_last_line_haproxy_hears_is_as_configured():
         agent.process.wait(10)
 
 
+class Asking:
+    """A balancer that asks four times a second; what it was told."""
+
+    def __init__(self, agent):
+        self.agent, self.over, self.told = agent, threading.Event(), []
+        self.thread = threading.Thread(target=self.ask)
+
+    def ask(self):
+        address = self.agent.health_address
+        while not self.over.wait(0.25):
+            try:
+                said = raw(address, b"GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: ELB-HealthChecker/2.0\r\nConnection: close\r\n\r\n")
+                self.told.append(int(said.split()[1]))
+            except (OSError, IndexError):
+                self.told.append(None)
+
+    def __enter__(self):
+        self.thread.start()
+        wait_for(lambda: (consumers(self.agent).get(("aws-elb", "/health")) or {}).get("interval_ms"), 20, "its rhythm is known")
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
 def test_a_drain_waits_for_the_balancers_that_were_seen_asking():
     with Agent(config()) as agent:
         agent.ctl("report", "app", "pass")
-        stopping = threading.Event()
-
-        def ask():
-            while not stopping.wait(0.25):
-                raw(agent.health_address, b"GET /health HTTP/1.1\r\nHost: x\r\nUser-Agent: ELB-HealthChecker/2.0\r\nConnection: close\r\n\r\n")
-
-        balancer = threading.Thread(target=ask)
-        balancer.start()
-        try:
-            wait_for(lambda: (consumers(agent).get(("aws-elb", "/health")) or {}).get("interval_ms"), 20, "its rhythm is known")
+        with Asking(agent):
             early = agent.ctl("drain", "--wait", "--timeout", "100ms")
             assert early.returncode == 1 and "aws-elb at 127.0.0.1 asks every" in early.stdout, early.stdout + early.stderr
             done = agent.ctl("drain", "--wait", "--timeout", "20s")
             assert done.returncode == 0 and "it is safe to stop" in done.stdout, done.stdout + done.stderr
-        finally:
-            stopping.set()
-            balancer.join()
+
+
+def stop_while_asked(shutdown):
+    """What a balancer was told while the agent stopped, how long that took, and the event at the end of the drain."""
+    with Agent({**config(), "shutdown": shutdown}) as agent:
+        agent.ctl("report", "app", "pass")
+        with Asking(agent) as balancer:
+            wait_for(lambda: balancer.told[-1:] == [200], 10, "it passes")
+            before = len(balancer.told)
+            start = time.monotonic()
+            assert agent.end(timeout=60) == 0
+            took = time.monotonic() - start
+            told = balancer.told[before:]
+        return told, took, agent.events("drained")
+
+
+def test_a_stop_waits_for_the_balancers_that_were_seen_asking_and_no_longer():
+    told, took, drained = stop_while_asked({"drain": "50s", "leave": "when_left"})
+    assert told.count(503) >= 3, told
+    assert 1.2 < took < 40, took  # three times 0.25 s and a second
+    assert drained[0]["level"] == "info" and drained[0]["not_left"] == "", drained
+
+
+def test_a_stop_that_is_too_short_for_a_balancer_says_who_had_not_left():
+    _, took, drained = stop_while_asked({"drain": "400ms"})
+    assert took < 15 and drained[0]["level"] == "warning" and "aws-elb at 127.0.0.1 asks every" in drained[0]["not_left"], drained
+
+
+def test_a_stop_that_takes_no_time_is_announced_to_nobody():
+    """Balancers used to hear 503, and HAProxy drain, while the workers of the agent were ending: up to two seconds."""
+    stuck = {"type": "exec", "command": ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"], "interval": "2m", "timeout": "1m", "retries": 0}
+    with Agent({**config(), "checks": {**CHECKS, "stuck": stuck}, "workers": {"max": 1}}) as agent:
+        agent.ctl("report", "app", "pass")
+        wait_for(lambda: agent.haproxy("web") == "up ready 100%", 10, "it passes")
+        wait_for(lambda: agent.check("stuck")["running_ms"], 70, "a worker is at work")
+        told = []
+        agent.process.terminate()
+        while agent.process.poll() is None and len(told) < 1000:
+            try:
+                told.append((agent.health("/health/web").status, agent.haproxy("web")))
+            except OSError:
+                break  # the doors are closed
+            time.sleep(0.02)
+        assert agent.process.wait(20) == 0
+        assert set(told) == {(200, "up ready 100%")}, told
