@@ -50,7 +50,9 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   log_.configure(config_->log, config_->plan->node);
   memory_.open(*config_, Loop::both());
   const AdminPort admin{&loop_, [this](AdminRequest request, AdminReply reply) { handle(request, std::move(reply)); }};
-  front_ = std::make_unique<Front>(front_options(*config_, inherited_), board_, admin);
+  const FrontOptions front = front_options(*config_, inherited_);
+  served_.adopt(front);
+  front_ = std::make_unique<Front>(front, board_, admin);
   const auto page = [this](const char* path, void (Memory::*of)(const GetRequest&, const GetReply&) const) {
     front_->add_get(path,
                     [this, of](const GetRequest& request, const GetReply& reply) { (memory_.*of)(request, reply); });
@@ -233,6 +235,7 @@ void Agent::beat() {
   if (late > noteworthy_lag) say(Note::Level::warning, "loop_late", {{"by", friendly_duration(late)}});
   if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
   say_all(now, failovers_->tick(now));
+  say_all(now, served_.look(now));
   give_up_waiting(now.mono);
   const Duration unsaved_for = now.mono - saved_at_;
   if (unsaved_for > save_at_least_every || (is_save_due_ && unsaved_for > save_at_most_every)) save_state({});
@@ -257,8 +260,9 @@ void Agent::show() {
   facts_.loop_lag = lag_.at(shown_at_);
   facts_.outputs = output_facts();
   facts_.journal = memory_.facts();
+  facts_.certificates = served_.list();
   facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views()) +
-                   memory_.metrics() + failovers_->metrics();
+                   memory_.metrics() + failovers_->metrics() + served_.metrics();
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {

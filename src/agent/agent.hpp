@@ -28,6 +28,7 @@
 #include "agent/memory.hpp"
 #include "agent/own_trouble.hpp"
 #include "agent/performer.hpp"
+#include "agent/served_certificates.hpp"
 #include "agent/spool.hpp"
 #include "agent/spool_folder.hpp"
 #include "agent/state_store.hpp"
@@ -113,6 +114,7 @@ class Agent {
   std::vector<InheritedSocket> inherited_;
   ConfigLoader loader_;
   CertificateWatch certificates_;
+  ServedCertificates served_;
   std::unique_ptr<StateStore> store_;
   SpoolBook spool_;
   const std::shared_ptr<Failovers> failovers_ = std::make_shared<Failovers>();  // callbacks of the journal hold it too

@@ -128,6 +128,7 @@ void Agent::adopt(const Prepared& prepared) {
     return refuse_reload({e.what()});
   }
 
+  served_.adopt(prepared.front);
   const ConfigDiff changes = diff(*config_, *config);
   Specs specs = keep_specs(specs_, config->specs);
   const std::string old_state_dir = config_->state_dir;
@@ -179,6 +180,8 @@ void Agent::certificates_changed(const CertificateWatch::News& news) {
   try {
     if (!news.trouble.empty()) throw FrontError(news.trouble);
     front_->reconfigure(news.options);
+    served_.adopt(news.options);
+    show_soon();
     say(Note::Level::info, "certificates_adopted", {{"config", config_->file}});
   } catch (const FrontError& e) {
     say(Note::Level::error, "certificates_refused",

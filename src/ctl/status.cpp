@@ -165,6 +165,11 @@ std::string print_notes(const Json& status, const cmd::Paint& paint) {
   }
   if (status.value("is_stopping", false)) out += paint.yellow("vitald is stopping") + "\n";
   if (status.value("is_stalled", false)) out += paint.red("vitald's loop has stalled: nothing here is current") + "\n";
+  for (const Json& c : status.value("certificates", Json::array())) {
+    if (!c.value("is_expiring", false)) continue;
+    out += paint.yellow("the certificate of " + string_at(c, "listener") + " " + string_at(c, "address")) + " ends " +
+           string_at(c, "not_after") + ": renew it\n";
+  }
   const Json& config = status.at("config");
   if (!config.value("is_current", true)) {
     out += paint.red("the last reload was refused") + ", the config before it stays: " + string_at(config, "problem") +

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "core/evidence.hpp"
 #include "publish/json_text.hpp"
+#include "publish/tls.hpp"
 
 namespace vital {
 namespace {
@@ -412,6 +413,16 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
   out.end_object();
   out.field("loop_lag_ms", ms(facts.loop_lag));
   write_journal(out, facts.journal);
+  out.begin_array("certificates");
+  for (const ListenerCertificate& c : facts.certificates) {
+    out.begin_object();
+    out.field("listener", c.listener);
+    out.field("address", c.address);
+    out.field("not_after", time_or_null(c.not_after));
+    out.field("is_expiring", c.not_after - now.wall <= certificate_notice);
+    out.end_object();
+  }
+  out.end_array();
   out.end_object();
   return out.take();
 }

@@ -25,8 +25,6 @@ namespace {
 
 using File = TlsFinding::File;
 
-constexpr Duration short_notice = std::chrono::hours(24 * 14);
-
 template <auto Free>
 struct Freer {
   template <typename T>
@@ -73,7 +71,7 @@ void look_at_dates(const std::string& path, X509* certificate, WallTime now, std
   const auto warn = [&](std::string text) { findings.push_back({File::certificate, std::move(text), true}); };
   if (until < now) {
     warn(fmt::format("{} expired on {}; clients that verify will refuse it, renew it", path, format_wall(until)));
-  } else if (until - now < short_notice) {
+  } else if (until - now < certificate_notice) {
     warn(fmt::format("{} expires in {}, on {}; renew it", path, friendly_duration(until - now), format_wall(until)));
   }
   if (from > now) warn(fmt::format("{} is not valid before {}", path, format_wall(from)));

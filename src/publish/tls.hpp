@@ -9,6 +9,7 @@
 // The only file of the daemon that sees OpenSSL is tls.cpp.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@
 #include "publish/stream.hpp"
 
 namespace vital {
+
+// From so long before its end on a certificate is spoken of.
+inline constexpr Duration certificate_notice = std::chrono::hours(14 * 24);
 
 struct TlsSettings {
   std::string certificate;  // PEM: the certificate, then what leads to the authority

@@ -51,6 +51,14 @@ struct JournalFacts {
   std::uint64_t written = 0, dropped_queue = 0, dropped_disk = 0, pruned = 0, queued = 0;  // rows
 };
 
+// The certificate one of our own listeners shows.
+struct ListenerCertificate {
+  std::string listener;  // health or grpc
+  std::string address;   // as the config writes it
+  WallTime not_after{};
+  bool operator==(const ListenerCertificate&) const = default;
+};
+
 // What the agent knows of itself; goes into /metrics, /readyz and the details.
 struct AgentFacts {
   std::string version;
@@ -62,6 +70,7 @@ struct AgentFacts {
   std::uint64_t reloads = 0, refused_reloads = 0;
   std::vector<OutputFacts> outputs;
   JournalFacts journal;
+  std::vector<ListenerCertificate> certificates;
   // Ready-made lines of Prometheus text for what other rooms count (workers, drops), each family complete with HELP and
   // TYPE.
   std::string metrics;

@@ -192,6 +192,37 @@ def test_renewed_certificates_are_taken_without_a_signal_and_connections_stay(pk
         assert ask(before)[0] == 200
 
 
+def self_signed(folder, days):
+    """A certificate that ends in so many days, in the place of the one before; the end in seconds since the epoch."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=server",
+                    "-days", str(days), "-keyout", folder / "k.pem", "-out", folder / "c.pem"], check=True, capture_output=True)
+    said = subprocess.run(["openssl", "x509", "-in", folder / "c.pem", "-noout", "-enddate"], check=True, capture_output=True, text=True)
+    return ssl.cert_time_to_seconds(said.stdout.strip().split("=")[1])
+
+
+def test_a_certificate_of_ours_that_is_about_to_end_is_said_once_and_a_renewed_one_no_more(tmp_path):
+    end = self_signed(tmp_path, 3)
+    tls = {"certificate": str(tmp_path / "c.pem"), "key": str(tmp_path / "k.pem")}
+    with agent_with({"address": "127.0.0.1:0", "tls": tls}, grpc={"address": "127.0.0.1:0", "tls": tls}) as agent:
+        started(agent)
+        name = 'vitald_listener_certificate_not_after_timestamp_seconds{listener="%s",address="127.0.0.1:0"}'
+        for listener in ("health", "grpc"):
+            assert metric(agent, name % listener) == end
+        agent.wait_for(lambda: len(agent.events("certificate_expiring")) == 2, 10, "both listeners are named")
+        said = agent.events("certificate_expiring")[0]
+        assert said["listener"] == "health" and said["address"] == "127.0.0.1:0" and said["level"] == "warning", said
+        assert [c["is_expiring"] for c in agent.admin("/api/v1/status").json()["certificates"]] == [True, True]
+        assert "the certificate of health 127.0.0.1:0 ends" in agent.ctl("status").stdout
+        # The same one after a reload is no news, a renewed one ends the matter.
+        agent.reload()
+        end = self_signed(tmp_path, 90)
+        agent.wait_for(lambda: agent.events("certificates_adopted"), 20, "the renewal is adopted")
+        agent.wait_for(lambda: metric(agent, name % "health") == end, 10, "and is what is shown")
+        assert [c["is_expiring"] for c in agent.admin("/api/v1/status").json()["certificates"]] == [False, False]
+        assert "ends" not in agent.ctl("status").stdout
+        assert len(agent.events("certificate_expiring")) == 2
+
+
 def test_who_dawdles_in_the_handshake_is_ended_and_holds_nobody_up(pki):
     with agent_with([listen(pki), {"address": "127.0.0.1:0"}]) as agent:
         started(agent)
