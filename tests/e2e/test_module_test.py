@@ -34,7 +34,7 @@ WORDS = {
     "dns": ["name=localhost"], "exec": ["command=/bin/echo", "command=OK"], "file": ["path=/etc/passwd"],
     "exec_lines": ["command=/usr/bin/python3", f"command={ROOT}/docs/examples/plugin-lines/checks.py",
                    "arguments.check=backlog", "arguments.directory=/etc", "protocol=lines"],
-    "http": ["url=http://127.0.0.1:1/"], "ldap": ["uri=ldap://127.0.0.1:1"], "memcached": ["port=1"], "redis": ["port=1"],
+    "etcd": ["url=http://127.0.0.1:1"], "http": ["url=http://127.0.0.1:1/"], "ldap": ["uri=ldap://127.0.0.1:1"], "memcached": ["port=1"], "redis": ["port=1"],
     "mysql": ["user=u", "port=1"], "postgres": ["user=u", "port=1"], "pgbouncer": ["user=u", "port=1"],
     "mount": ["path=/nowhere"], "nfs": ["export=/x", "port=1"],
     "network": ["interface=lo"], "ocf": ["agent=heartbeat:Dummy"], "ping": ["host=127.0.0.1"], "process": ["command=systemd"],

@@ -6,15 +6,15 @@ import hmac
 import json
 import pathlib
 import re
-import subprocess
 import time
 import urllib.parse
 
 import pytest
 
 from agent import wait_for
+from etcd_servers import Etcd
 from outputs_given import Receiver, Told
-from servers import Server, free_port, program
+from servers import free_port
 
 SECRET = "canary-webhook-secret"
 
@@ -164,35 +164,9 @@ def test_consuls_check_follows_and_is_kept_from_expiring(tmp_path):
 
 # ---- etcd -----------------------------------------------------------------------------------------------------------------
 
-class EtcdServer(Server):
-    name = "etcd"
-
-    def __init__(self):
-        super().__init__()
-        self.peer_port = free_port()
-        self.url = f"http://{self.host}:{self.port}"
-
-    def command(self):
-        peer = f"http://{self.host}:{self.peer_port}"
-        return [program("etcd"), "--name", "e", "--data-dir", str(self.directory / "data"), "--listen-client-urls", self.url,
-                "--advertise-client-urls", self.url, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                "--initial-cluster", f"e={peer}", "--unsafe-no-fsync"]
-
-    def is_ready(self):
-        return "ready to serve client requests" in self.log_since(self._log_start)
-
-    def ctl(self, *arguments):
-        return subprocess.run([program("etcdctl"), "--endpoints", self.url, *arguments], capture_output=True, text=True, timeout=20,
-                              env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"}, check=False).stdout
-
-    def value(self, key):
-        text = self.ctl("get", key, "--print-value-only").strip()
-        return json.loads(text) if text else None
-
-
 @pytest.fixture(scope="module")
 def etcd():
-    with EtcdServer() as server:
+    with Etcd() as server:
         yield server
 
 
@@ -225,7 +199,7 @@ def test_etcd_with_authentication_and_after_a_restart_of_etcd(tmp_path):
     password = tmp_path / "etcd.password"
     password.write_text("canary-etcd-password")
     password.chmod(0o600)
-    with EtcdServer() as server:
+    with Etcd() as server:
         for command in (["user", "add", "root:rootpw"], ["user", "grant-role", "root", "root"],
                         ["user", "add", "vitald:canary-etcd-password"], ["role", "add", "health"],
                         ["role", "grant-permission", "health", "readwrite", "--prefix=true", "/health/"],

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from agent import VITALD, Agent, wait_for
+from etcd_servers import Etcd
 from servers import HttpApp, MariaDB, Postgres, Slapd
 
 PAGES = ["/health", "/health?verbose", "/health?format=text&verbose", "/health?format=nagios", "/health?format=prometheus",
@@ -104,6 +105,7 @@ def checks_for(world):
         "exec_lines": {"type": "exec", "protocol": "lines", "command": ["/bin/cat"]},
         "heartbeat": {"type": "heartbeat"},
         "scenario": {"type": "scenario", "url": world["app"].url, "steps": "POST /login\n  form password: {{password}}\n"},
+        "etcd": {"type": "etcd", "url": world["etcd"].url, "user": "app"},
         "pgbouncer": {"type": "pgbouncer", "host": "127.0.0.1", "port": world["parrot"].port, "user": "app"},
         **{kind: {"type": kind, "host": "127.0.0.1", "port": world["parrot"].port, "user": "app"}
            for kind in ("imap", "pop3", "smtp", "memcached")},
@@ -114,7 +116,7 @@ def checks_for(world):
 
 @pytest.fixture(scope="module")
 def world():
-    servers = {"app": HttpApp(), "pg": Postgres(), "my": MariaDB(), "dir": Slapd(), "parrot": Parrot()}
+    servers = {"app": HttpApp(), "pg": Postgres(), "my": MariaDB(), "dir": Slapd(), "etcd": Etcd(), "parrot": Parrot()}
     try:
         for s in servers.values():
             s.start()

@@ -1,0 +1,95 @@
+// Client: one HTTP request after the other to one site, for checks that block: the course of such a check reads as the
+// conversation does. libcurl's timeouts can be relied on once the name is resolved, which is done here, before. Every
+// answer is bounded in size, every wait by the moment it is given; what goes wrong is thrown as a result. [worker]
+//
+//   Client client(site_, trust_);
+//   client.resolve(until, AF_UNSPEC);
+//   const Answer answer = client.ask({"GET", site_.origin + "/health"}, until, "GET /health: ");
+#pragma once
+
+#include <curl/curl.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../blocking.hpp"
+
+namespace vital::http {
+
+// Where all requests of a check go, from its option `url`.
+struct Site {
+  std::string scheme, host, origin, prefix;  // "https", "app.example", "https://app.example:8443", "/base"
+  long long port = 0;
+  bool is_tls() const { return scheme == "https"; }
+
+  // Throws check::Invalid of "url".
+  static Site read(const std::string& text, const char* example);
+};
+
+// The options tls.mode, tls.ca, tls.certificate and tls.key.
+struct Trust {
+  bool verifies = true;
+  std::string ca, certificate, key;
+
+  // Throws check::Invalid.
+  static Trust options(const check::Options& o);
+  // Throws Stop, unknown/config, if a file cannot be read.
+  void need_files() const;
+};
+
+struct Request {
+  std::string method, url;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::optional<std::string> body = {};
+};
+
+// One answer, whole.
+struct Answer {
+  long status = 0;
+  std::string body;
+  std::map<std::string, std::string> headers;  // by lower-case name, the last of each
+};
+
+class Client {
+ public:
+  Client(const Site& site, const Trust& trust);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Before the first request. Throws Stop.
+  void resolve(check::Duration until, int family);
+  // Throws Stop, with `where` before its words.
+  Answer ask(const Request& request, check::Duration until, const std::string& where);
+
+  const std::string& address() const { return address_; }  // whom it reached; empty before
+  // Of all connections it made; negative: none.
+  check::Duration connect_took() const { return connect_took_; }
+  check::Duration tls_took() const { return tls_took_; }
+
+ private:
+  struct FreeEasy {
+    void operator()(CURL* e) const { curl_easy_cleanup(e); }
+  };
+  struct FreeList {
+    void operator()(curl_slist* l) const { curl_slist_free_all(l); }
+  };
+  using List = std::unique_ptr<curl_slist, FreeList>;
+  static void append(List& list, const std::string& line);
+
+  void keep_times(CURL* easy);
+  check::Result trouble(const std::string& where, CURLcode code, const char* said) const;
+
+  const Site& site_;
+  const Trust& trust_;
+  std::unique_ptr<CURL, FreeEasy> easy_;
+  List resolve_;
+  std::string address_;
+  check::Duration connect_took_{-1};
+  check::Duration tls_took_{-1};
+};
+
+}  // namespace vital::http
