@@ -22,6 +22,7 @@ TEST_PACKAGES=(
   monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
   nfs-ganesha nfs-ganesha-vfs rpcbind
+  nghttp2-server python3-botocore pdns-server pdns-backend-bind pdns-recursor
   keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables
 )
 # What the benchmarks take beside that.

@@ -146,10 +146,12 @@ class Etcd final : public check::Blocking {
       const std::string lease =
           read_lease(with_login(run, "lease/grant", grant_request(lease_seconds), "a lease", nullptr));
       if (lease.empty()) throw Stop(nonsense("a lease"));
-      with_login(run, "kv/put", put_request(key, value, lease), "a write of " + check::shown(key), nullptr);
+      with_login(run, "kv/put", put_request(key, value, lease), "a write below " + check::shown(write_prefix_),
+                 nullptr);
       const auto back = read_range(with_login(run, "kv/range", range_request(key), "reading it back", nullptr));
       if (!back || back->value != value) {
-        run.found.add(Verdict::fail, Cause::content, "what was written to " + check::shown(key) + " did not come back");
+        run.found.add(Verdict::fail, Cause::content,
+                      "what was written below " + check::shown(write_prefix_) + " did not come back");
       }
       with_login(run, "lease/revoke", revoke_request(lease), "the end of the lease", nullptr);
     });

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "../net/text.hpp"
 
@@ -83,14 +85,14 @@ void BodyJudge::feed(std::string_view piece) {
   piece = piece.substr(0, cap_ - std::min(size_, cap_));
   size_ += piece.size();
   if (search_) search_->feed(piece);
-  if (rules_.json_pointer || !has_text_) {
+  if (rules_.want_json() || !has_text_) {
     const size_t old_size = kept_.size();
     kept_.append(piece);
     if (!has_text_) {
       const size_t from = old_size - std::min(old_size, rules_.contains.size() - 1);
       has_text_ = kept_.find(rules_.contains, from) != std::string::npos;
     }
-    if (!rules_.json_pointer) {  // only what the text may begin in
+    if (!rules_.want_json()) {  // only what the text may begin in
       const size_t tail = std::min(kept_.size(), rules_.contains.size() - 1);
       kept_.erase(0, kept_.size() - tail);
     }
@@ -98,7 +100,7 @@ void BodyJudge::feed(std::string_view piece) {
 }
 
 bool BodyJudge::is_satisfied() const {
-  return has_text_ && (!search_ || search_->is_found()) && !rules_.json_pointer;  // JSON is judged when it is whole
+  return has_text_ && (!search_ || search_->is_found()) && !rules_.want_json();  // JSON is judged when it is whole
 }
 
 std::string BodyJudge::complaint(bool is_complete) {
@@ -109,10 +111,12 @@ std::string BodyJudge::complaint(bool is_complete) {
   if (search_ && !search_->is_found() && !(is_complete && search_->end())) {
     return where + " does not match " + net::quoted(rules_.matches_text);
   }
-  if (!rules_.json_pointer) return {};
+  if (!rules_.want_json()) return {};
   if (!is_complete)
     return "the body is longer than max_body (" + std::to_string(cap_) + " bytes) and cannot be read as JSON";
-  return json_complaint(kept_, *rules_.json_pointer, rules_.json_equals);
+  const std::string complaint =
+      rules_.json_pointer ? json_complaint(kept_, *rules_.json_pointer, rules_.json_equals) : std::string();
+  return complaint.empty() ? json_complaint(kept_, rules_.json_values) : complaint;
 }
 
 std::string pointer_complaint(const std::string& pointer) {
@@ -124,52 +128,140 @@ std::string pointer_complaint(const std::string& pointer) {
   }
 }
 
-std::string json_complaint(const std::string& body, const std::string& pointer,
-                           const std::optional<std::string>& equals) {
-  using nlohmann::json;
-  const json document = json::parse(body, nullptr, false);
-  if (document.is_discarded()) return "the body (" + std::to_string(body.size()) + " bytes) is not JSON";
-  const json* found = nullptr;
-  try {
-    found = &document.at(json::json_pointer(pointer));
-  } catch (const json::exception&) {
-    return "the body has no " + net::quoted(pointer);
+JsonRule json_rule(const std::string& pointer, const std::string& condition) {
+  using Is = JsonRule::Is;
+  static constexpr std::pair<std::string_view, Is> operators[] = {
+      {"==", Is::equal},    {"!=", Is::different}, {"<=", Is::at_most},
+      {">=", Is::at_least}, {"<", Is::less},       {">", Is::more}};  // the longer ones first
+  const std::string why = pointer_complaint(pointer);
+  if (!why.empty()) throw std::invalid_argument(why);
+  JsonRule rule{pointer, condition, Is::equal, condition};
+  if (condition == "*") rule.is = Is::there;
+  if (condition.substr(0, 1) == "~") {
+    rule.is = Is::matching;
+    rule.pattern = std::make_shared<net::Pattern>(condition.substr(1));
   }
-  if (!equals) return {};
-  const std::string prefix = net::quoted(pointer) + " is ";
-  const std::string suffix = ", expected " + net::quoted(*equals);
-  switch (found->type()) {
-    case json::value_t::string: {
-      const auto& text = found->get_ref<const std::string&>();
-      return text == *equals ? std::string() : prefix + net::quoted(text) + suffix;
+  for (const auto& [sign, is] : operators) {
+    if (std::string_view(condition).substr(0, sign.size()) != sign) continue;
+    rule.is = is;
+    rule.value = std::string(trimmed(std::string_view(condition).substr(sign.size())));
+    break;
+  }
+  if (rule.is == Is::less || rule.is == Is::at_most || rule.is == Is::more || rule.is == Is::at_least) {
+    char* end = nullptr;
+    rule.number = std::strtod(rule.value.c_str(), &end);
+    if (rule.value.empty() || *end != '\0') {
+      throw std::invalid_argument("compares with \"" + rule.value + "\", which is no number; write it as in \">= 3\"");
     }
-    case json::value_t::boolean: {
-      const std::string text = found->get<bool>() ? "true" : "false";
-      return text == *equals ? std::string() : prefix + text + suffix;
-    }
+  }
+  return rule;
+}
+
+namespace {
+
+using nlohmann::json;
+
+// A value as a person would write it in a configuration; empty for an object, a list.
+std::optional<std::string> written(const json& value) {
+  switch (value.type()) {
+    case json::value_t::string:
+      return value.get_ref<const std::string&>();
+    case json::value_t::boolean:
     case json::value_t::null:
-      return *equals == "null" ? std::string() : prefix + "null" + suffix;
     case json::value_t::number_integer:
     case json::value_t::number_unsigned:
-    case json::value_t::number_float: {
-      const std::string text = found->dump();
-      if (text == *equals) return {};
-      char* end = nullptr;
-      const double wanted = std::strtod(equals->c_str(), &end);  // 1.0 is 1
-      const bool is_number = !equals->empty() && *end == '\0';
-      const double value = found->get<double>();
-      if (is_number && value <= wanted && value >= wanted) return {};
-      return prefix + text + suffix;
-    }
+    case json::value_t::number_float:
+      return value.dump();
     case json::value_t::object:
-      return prefix + "an object" + suffix;
     case json::value_t::array:
-      return prefix + "a list" + suffix;
     case json::value_t::binary:
     case json::value_t::discarded:
       break;
   }
-  return prefix + "something else" + suffix;
+  return {};
+}
+
+std::string shown(const json& value) {
+  if (value.is_string()) return net::quoted(value.get_ref<const std::string&>());
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list";
+  return written(value).value_or("something else");
+}
+
+bool equals(const json& value, const std::string& expected) {
+  const auto text = written(value);
+  if (!text) return false;
+  if (*text == expected) return true;
+  if (!value.is_number() || expected.empty()) return false;
+  char* end = nullptr;
+  const double wanted = std::strtod(expected.c_str(), &end);  // 1.0 is 1
+  const auto number = value.get<double>();
+  return *end == '\0' && number <= wanted && number >= wanted;
+}
+
+bool holds(const JsonRule& rule, const json& value) {
+  using Is = JsonRule::Is;
+  const auto compares = [&](auto with) { return value.is_number() && with(value.get<double>(), rule.number); };
+  switch (rule.is) {
+    case Is::there:
+      return true;
+    case Is::matching: {
+      const auto text = written(value);
+      return text && rule.pattern->matches(*text);
+    }
+    case Is::equal:
+      return equals(value, rule.value);
+    case Is::different:
+      return !equals(value, rule.value);
+    case Is::less:
+      return compares(std::less<>());
+    case Is::at_most:
+      return compares(std::less_equal<>());
+    case Is::more:
+      return compares(std::greater<>());
+    case Is::at_least:
+      return compares(std::greater_equal<>());
+  }
+  return false;
+}
+
+// The value at a pointer; null if there is none.
+const json* value_at(const json& document, const std::string& pointer) {
+  try {
+    return &document.at(json::json_pointer(pointer));
+  } catch (const json::exception&) {
+    return nullptr;
+  }
+}
+
+std::string no_json(const std::string& body) {
+  return "the body (" + std::to_string(body.size()) + " bytes) is not JSON";
+}
+
+}  // namespace
+
+std::string json_complaint(const std::string& body, const std::string& pointer,
+                           const std::optional<std::string>& expected) {
+  const json document = json::parse(body, nullptr, false);
+  if (document.is_discarded()) return no_json(body);
+  const json* found = value_at(document, pointer);
+  if (found == nullptr) return "the body has no " + net::quoted(pointer);
+  if (!expected || equals(*found, *expected)) return {};
+  return net::quoted(pointer) + " is " + shown(*found) + ", expected " + net::quoted(*expected);
+}
+
+std::string json_complaint(const std::string& body, const std::vector<JsonRule>& rules) {
+  if (rules.empty()) return {};
+  const json document = json::parse(body, nullptr, false);
+  if (document.is_discarded()) return no_json(body);
+  for (const JsonRule& rule : rules) {
+    const json* found = value_at(document, rule.pointer);
+    if (found == nullptr) return "the body has no " + net::quoted(rule.pointer);
+    if (!holds(rule, *found)) {
+      return net::quoted(rule.pointer) + " is " + shown(*found) + ", expected " + net::quoted(rule.written);
+    }
+  }
+  return {};
 }
 
 }  // namespace vital::http

@@ -35,13 +35,29 @@ struct HeaderRule {
 // Throws net::Pattern::Error.
 HeaderRule header_rule(std::string_view name, const std::string& value);
 
+// What one value of a JSON body must be: `*` there at all, `~PATTERN`, `== X`, `!= X`, `< N`, `<= N`, `> N`, `>= N`,
+// otherwise exactly this value.
+struct JsonRule {
+  enum class Is { there, matching, equal, different, less, at_most, more, at_least };
+  std::string pointer;  // RFC 6901
+  std::string written;
+  Is is = Is::equal;
+  std::string value;
+  double number = 0;  // of the last four
+  std::shared_ptr<const net::Pattern> pattern = nullptr;
+};
+// Throws std::invalid_argument or net::Pattern::Error, with what to write instead.
+JsonRule json_rule(const std::string& pointer, const std::string& condition);
+
 struct BodyRules {
   std::string contains;
   std::shared_ptr<const net::Pattern> matches;
   std::string matches_text;  // as written
   std::optional<std::string> json_pointer;
   std::optional<std::string> json_equals;
-  bool any() const { return !contains.empty() || matches != nullptr || json_pointer.has_value(); }
+  std::vector<JsonRule> json_values;
+  bool want_json() const { return json_pointer.has_value() || !json_values.empty(); }
+  bool any() const { return !contains.empty() || matches != nullptr || want_json(); }
 };
 
 // Reads at most `cap` bytes of a body and says whether the rules are met.
@@ -70,5 +86,7 @@ std::string pointer_complaint(const std::string& pointer);
 // Why the JSON text does not have `equals` (or anything, if empty) at `pointer`; empty if it has.
 std::string json_complaint(const std::string& body, const std::string& pointer,
                            const std::optional<std::string>& equals);
+// The same for a rule: the first that is broken.
+std::string json_complaint(const std::string& body, const std::vector<JsonRule>& rules);
 
 }  // namespace vital::http

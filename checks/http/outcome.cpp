@@ -7,6 +7,7 @@
 #include "../net/address.hpp"
 #include "../net/text.hpp"
 #include "../net/trouble.hpp"
+#include "../words.hpp"
 #include "probe.hpp"
 
 namespace vital::http {
@@ -43,13 +44,14 @@ void HttpProbe::keep_times() {
   const Duration secured = info_time(easy_.get(), CURLINFO_APPCONNECT_TIME_T);
   long made = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &made);
+  curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_VERSION, &spoken_);
   is_reused_ = settings_.reuses_connection && made == 0 && has_header_;
   const bool has_connected = is_reused_ || connected > Duration::zero() || is_connected();
   if (has_connected && !addresses_.empty()) {
     char* ip = nullptr;  // of a kept connection, which may go elsewhere than the address offered
     curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_IP, &ip);
     const std::string address = ip != nullptr && *ip != '\0' ? ip : addresses_[next_address_ - 1];
-    peer_ = net::printed(address, url_.port);
+    peer_ = printed_peer(address);
     if (settings_.reuses_connection) standing_.kept_address = address;
   }
   const auto add = [](Duration& to, Duration took) {
@@ -89,8 +91,17 @@ Result HttpProbe::judge(bool is_complete) {
   const std::string complaint = body_->complaint(is_complete);
   if (!complaint.empty()) return check::fail(Cause::content, status + ", but " + complaint);
 
+  if (settings_.demands_2 && spoken_ != CURL_HTTP_VERSION_2_0) {
+    return check::fail(Cause::protocol, status + ", but in HTTP/1, expected HTTP/2");
+  }
+
   const std::string where = peer_.empty() ? "" : " from " + peer_;
   const std::string good = status + " in " + net::in_words(decided_after_) + where;
+  const double seconds = static_cast<double>(decided_after_.count()) / nanoseconds;
+  const check::Verdict speed = settings_.latency_s.judge(seconds);
+  if (speed != check::Verdict::pass) {
+    return check::make_result(speed, Cause::latency, good + ", " + settings_.latency_s.words(speed));
+  }
   if (url_.is_https() && settings_.tls.warn_days > 0) {
     const double left = report().days_left(std::time(nullptr));
     if (left < static_cast<double>(settings_.tls.warn_days)) {
@@ -112,6 +123,10 @@ Result HttpProbe::explain(CURLcode code) {
   }
   switch (code) {
     case CURLE_COULDNT_CONNECT:
+      if (is_on_socket() && error != 0) {
+        const check::Result failed = check::connect_failure(static_cast<int>(error), settings_.unix_socket);
+        return check::make_result(failed.verdict, failed.cause, failed.text);
+      }
       if (no_socket_ != 0)
         return check::unknown(Cause::agent, std::string("cannot make a socket: ") + std::strerror(no_socket_));
       return from(net::connect_trouble(static_cast<int>(error)));
@@ -217,12 +232,13 @@ Result HttpProbe::with_account(Result result) const {
   phase(check::Phase::exchange, exchange_took_);
   if (!peer_.empty()) result.fact("address", peer_);
   if (settings_.reuses_connection && has_header_) result.fact("connection", is_reused_ ? "reused" : "new");
+  if (spoken_ == CURL_HTTP_VERSION_2_0) result.fact("http", "2");
   if (status_ >= 100) {
     result.measure("status", static_cast<double>(status_));
     result.measure("bytes", static_cast<double>(body_bytes_), "B");
   }
   if (decided_after_ > Duration::zero()) {
-    result.measure("latency", static_cast<double>(decided_after_.count()) / nanoseconds, "s");
+    settings_.latency_s.measure(result, "latency", static_cast<double>(decided_after_.count()) / nanoseconds, "s");
   }
   const net::TlsReport& seen = settings_.reuses_connection ? standing_.kept_report : report_;
   if (url_.is_https() && seen.is_seen) {

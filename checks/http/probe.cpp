@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <ctime>
 
 #include "../net/address.hpp"
 
@@ -66,6 +67,7 @@ void HttpProbe::begin() {
 void HttpProbe::go_to(const Url& url) {
   url_ = url;
   hop_started_ = check::monotonic_now();
+  if (is_on_socket()) return connect_to({settings_.unix_socket});
   const auto pinned = settings_.pinned.find(net::printed(url.host, url.port));
   if (pinned != settings_.pinned.end()) return connect_to({pinned->second});
   if (net::is_numeric(url.host)) return connect_to({url.host});
@@ -106,10 +108,21 @@ void HttpProbe::try_next() {
   resolve_.reset();
   connect_.reset();
   const std::string port = std::to_string(url_.port);
+  if (is_on_socket()) {
+    set(easy_, CURLOPT_UNIX_SOCKET_PATH, address.c_str());
+    append(connect_, "::" + standing_.key + ":" + port);
+    set(easy_, CURLOPT_CONNECT_TO, connect_.get());
+    start_hop();
+    return;
+  }
   append(resolve_, "+" + standing_.key + ":" + port + ":" + (net::is_v6(address) ? "[" + address + "]" : address));
   append(connect_, "::" + standing_.key + ":" + port);
   set(easy_, CURLOPT_RESOLVE, resolve_.get());
   set(easy_, CURLOPT_CONNECT_TO, connect_.get());
+  start_hop();
+}
+
+void HttpProbe::start_hop() {
   make_request();
   if (url_.is_https()) set_tls();
 
@@ -157,6 +170,7 @@ void HttpProbe::make_request() {
       has_content_type = has_content_type || names_header(line, "content-type");
       append(headers_, value.empty() ? name + ";" : line + " " + value);  // "Name;" is an empty header to libcurl
     }
+    if (settings_.aws.is_set()) add_signature();
     if (!settings_.user.empty()) {
       set(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
       set(easy_, CURLOPT_USERNAME, settings_.user.c_str());
@@ -213,6 +227,16 @@ void HttpProbe::make_request() {
       });
 }
 
+void HttpProbe::add_signature() {
+  ToSign request{method_, host_header(url_), path_of(url_), query_of(url_), settings_.headers, {}};
+  for (const auto& [name, value] : settings_.headers) {
+    if (names_header(name + ":", "host")) request.host = value;
+  }
+  if (settings_.has_body && method_ == settings_.method) request.body = settings_.body;
+  for (const auto& [name, value] : sign(request, settings_.aws, std::time(nullptr)))
+    append(headers_, name + ": " + value);
+}
+
 void HttpProbe::set_tls() {
   tls_ = settings_.tls;
   if (!is_first_origin_) {
@@ -262,7 +286,7 @@ CURLcode HttpProbe::tls_context(CURL*, void* context, void* raw_self) {
   auto* self = static_cast<HttpProbe*>(raw_self);
   try {
     self->tls_began_ = check::monotonic_now() - self->hop_started_;
-    self->peer_ = net::printed(self->addresses_[self->next_address_ - 1], self->url_.port);
+    self->peer_ = self->printed_peer(self->addresses_[self->next_address_ - 1]);
     self->our_tls_trouble_ = net::set_up(static_cast<SSL_CTX*>(context), self->tls_, self->url_.host, &self->report());
   } catch (const std::exception& e) {
     self->our_tls_trouble_ = e.what();

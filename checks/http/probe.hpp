@@ -11,6 +11,7 @@
 #include <vector>
 #include <vitald/check.hpp>
 
+#include "../net/address.hpp"
 #include "../net/loop.hpp"
 #include "../net/tls.hpp"
 #include "expect.hpp"
@@ -62,8 +63,14 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   void resolved(const net::Addresses& found);
   void connect_to(const std::vector<std::string>& addresses);
   void try_next();
+  void start_hop();
+  bool is_on_socket() const { return !settings_.unix_socket.empty() && is_first_origin_; }
+  std::string printed_peer(const std::string& address) const {
+    return is_on_socket() ? settings_.unix_socket : net::printed(address, url_.port);
+  }
   void share_is_over();
   void make_request();
+  void add_signature();
   void set_tls();
   bool may_redirect() const;
   void redirect();
@@ -140,7 +147,8 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   check::Duration connect_took_{-1};
   check::Duration tls_took_{-1};
   check::Duration exchange_took_{-1};
-  std::string peer_;  // "192.0.2.1:80", once connected
+  std::string peer_;  // "192.0.2.1:80" or a Unix socket's path, once connected
+  long spoken_ = 0;   // CURL_HTTP_VERSION_* of the answer
   bool is_reused_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include "settings.hpp"
 
 #include <curl/curl.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <cctype>
@@ -97,7 +98,21 @@ void read_request(const check::Options& options, Settings& s) {
   if (!s.password.empty() && s.user.empty()) throw Invalid("user", "is needed with a password");
   if (s.user.find(':') != std::string::npos)
     throw Invalid("user", "must not hold a colon, which basic authentication cannot carry");
-  s.has_credentials = s.has_credentials || !s.user.empty();
+  s.aws = {options.text_or("aws.region", ""), options.text_or("aws.service", ""), options.text_or("aws.access_key", ""),
+           options.text_or("aws.secret_key", ""), options.text_or("aws.session_token", "")};
+  const std::pair<const char*, const std::string*> needed[] = {{"aws.region", &s.aws.region},
+                                                               {"aws.service", &s.aws.service},
+                                                               {"aws.access_key", &s.aws.access_key},
+                                                               {"aws.secret_key", &s.aws.secret_key}};
+  const auto is_given = [](const auto& one) { return !one.second->empty(); };
+  if (std::any_of(std::begin(needed), std::end(needed), is_given)) {
+    for (const auto& [name, text] : needed) {
+      if (text->empty()) throw Invalid(name, "is needed to sign a request; write all of aws");
+      if (text->find_first_of("\r\n") != std::string::npos) throw Invalid(name, "holds a line break");
+    }
+    if (!s.user.empty()) throw Invalid("user", "and aws are two ways to say who we are; write one");
+  }
+  s.has_credentials = s.has_credentials || !s.user.empty() || s.aws.is_set();
 }
 
 void read_expectations(const check::Options& options, Settings& s) {
@@ -138,6 +153,13 @@ void read_expectations(const check::Options& options, Settings& s) {
     body.json_equals = options.text("expect.body.json.equals");
     if (!body.json_pointer)
       throw Invalid("expect.body.json.pointer", "is needed with equals; write which value, as in /status");
+  }
+  for (const auto& [pointer, condition] : options.map("expect.body.json.values")) {
+    try {
+      body.json_values.push_back(json_rule(pointer, condition));
+    } catch (const std::exception& e) {
+      throw Invalid("expect.body.json.values", pointer + ": " + e.what());
+    }
   }
   if (body.any() && s.method == "HEAD") throw Invalid("method", "the answer to HEAD has no body to look at; write GET");
 }
@@ -188,6 +210,17 @@ std::string host_header(const Url& url) {
   return is_default ? with_port.substr(0, with_port.rfind(':')) : with_port;
 }
 
+namespace {
+std::string part_of(const Url& url, CURLUPart which) {
+  const std::unique_ptr<CURLU, FreeUrl> parts(curl_url());
+  curl_url_set(parts.get(), CURLUPART_URL, url.text.c_str(), 0);
+  return part(parts.get(), which, 0);
+}
+}  // namespace
+
+std::string path_of(const Url& url) { return part_of(url, CURLUPART_PATH); }
+std::string query_of(const Url& url) { return part_of(url, CURLUPART_QUERY); }
+
 Settings read_settings(const check::Options& options) {
   Settings s;
   read_request(options, s);
@@ -197,12 +230,21 @@ Settings read_settings(const check::Options& options) {
   s.reuses_connection = options.text_or("reuse_connection", "false") == "true";
   s.max_body = static_cast<size_t>(options.integer_or("max_body", 65536));
   const std::string version = options.text_or("http_version", "1.1");
+  s.demands_2 = version == "2";
   s.http_version = version == "1.0"   ? CURL_HTTP_VERSION_1_0
                    : version == "1.1" ? CURL_HTTP_VERSION_1_1
                    : version == "2" ? (s.url.is_https() ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
                                     : CURL_HTTP_VERSION_2TLS;
   const std::string family = options.text_or("family", "any");
   s.family = family == "4" ? 4 : family == "6" ? 6 : 0;
+  s.latency_s = check::Limit::seconds(options, "warn_latency", "fail_latency");
+  s.unix_socket = options.text_or("unix_socket", "");
+  if (!s.unix_socket.empty() && s.unix_socket.front() != '/')
+    throw Invalid("unix_socket", "is no absolute path; write it as in /run/app.sock");
+  if (s.unix_socket.size() >= sizeof(sockaddr_un::sun_path))
+    throw Invalid("unix_socket", "is longer than a socket's path may be (107 bytes)");
+  if (!s.unix_socket.empty() && !s.pinned.empty())
+    throw Invalid("resolve", "has no meaning with unix_socket; leave it out");
   s.tls = net::read_tls(options);
   if (!s.url.is_https()) {
     const bool asks_for_tls = s.tls.mode == net::TlsSettings::Mode::require || !s.tls.ca.empty() ||

@@ -7,8 +7,10 @@
 #include <vector>
 #include <vitald/check.hpp>
 
+#include "../findings.hpp"
 #include "../net/tls.hpp"
 #include "expect.hpp"
+#include "sigv4.hpp"
 
 namespace vital::http {
 
@@ -31,6 +33,9 @@ bool parse_url(const std::string& text, const Url* base, Url& out, std::string& 
 // it.
 std::string rehosted(const Url& url, const std::string& host);
 std::string host_header(const Url& url);
+// What the request line will hold: path and query.
+std::string path_of(const Url& url);
+std::string query_of(const Url& url);
 
 struct Settings {
   Url url;
@@ -44,11 +49,15 @@ struct Settings {
   bool follows_redirects = false;
   bool reuses_connection = false;
   std::map<std::string, std::string> pinned;  // "host:port" -> numeric address
+  std::string unix_socket;                    // connect there, whatever the URL's host is
+  check::Limit latency_s{};
   size_t max_body = 0;
-  long http_version = 0;  // CURL_HTTP_VERSION_*
-  uint32_t family = 0;    // 0, 4, 6
+  long http_version = 0;   // CURL_HTTP_VERSION_*
+  bool demands_2 = false;  // an answer in an older version is a failure
+  uint32_t family = 0;     // 0, 4, 6
   std::string user;
   std::string password;
+  AwsKeys aws;
   bool has_credentials = false;  // of any kind: a 401 is then our trouble
   net::TlsSettings tls;
 };

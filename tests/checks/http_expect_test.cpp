@@ -109,6 +109,38 @@ TEST_CASE("JSON values are looked up by pointer and compared by meaning") {
   CHECK(http::json_complaint("{\"a\":", "/a", {}) == "the body (5 bytes) is not JSON");
 }
 
+TEST_CASE("several values of a JSON body are compared, each by its own sign") {
+  const std::string body = R"({"s":"green","n":3,"f":2.5,"b":true,"z":null,"o":{},"x":">1","":{"~/":1}})";
+  const auto holds = [&](const std::string& pointer, const std::string& condition) {
+    return http::json_complaint(body, {http::json_rule(pointer, condition)}).empty();
+  };
+  struct Row {
+    const char* pointer;
+    const char* condition;
+    bool is_met;
+  };
+  const Row table[] = {
+      {"/s", "green", true},  {"/s", "== green", true}, {"/s", "==green", true}, {"/s", "!= green", false},
+      {"/s", "!= red", true}, {"/s", "~^gr", true},     {"/s", "~^r", false},    {"/s", "*", true},
+      {"/n", "3.0", true},    {"/n", "> 2", true},      {"/n", "> 3", false},    {"/n", ">= 3", true},
+      {"/n", "< 3", false},   {"/n", "<= 3", true},     {"/n", ">= 3.1", false}, {"/f", "<2.6", true},
+      {"/b", "true", true},   {"/b", "> 0", false},     {"/z", "null", true},    {"/z", "< 1", false},
+      {"/o", "*", true},      {"/o", "x", false},       {"/o", "!= x", true},    {"/o", "~.", false},
+      {"/x", "== >1", true},  {"/q", "*", false},       {"/q", "!= 1", false},   {"//~0~1", "1", true},
+      {"/s", ">= 3", false},  {"/n", "== ", false},
+  };
+  for (const Row& row : table) {
+    INFO(row.pointer << " " << row.condition);
+    CHECK(holds(row.pointer, row.condition) == row.is_met);
+  }
+  CHECK(http::json_complaint(body, {http::json_rule("/s", "green"), http::json_rule("/n", "> 3")}) ==
+        R"("/n" is 3, expected "> 3")");
+  CHECK(http::json_complaint("x", {http::json_rule("/s", "*")}) == "the body (1 bytes) is not JSON");
+  CHECK_THROWS_AS(http::json_rule("s", "*"), std::invalid_argument);
+  CHECK_THROWS_AS(http::json_rule("/s", "> three"), std::invalid_argument);
+  CHECK_THROWS_AS(http::json_rule("/s", ">"), std::invalid_argument);
+}
+
 TEST_CASE("JSON nested as deep as a body can be does no harm") {
   const std::string deep(64 * 1024, '[');
   CHECK(http::json_complaint(deep, "/0/0", {}) == "the body (65536 bytes) is not JSON");

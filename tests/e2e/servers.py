@@ -441,14 +441,17 @@ class HttpApp(Server):
 
 
 class Nginx(Server):
-    """nginx that answers `ok` everywhere; more may be put into its server block, and TLS onto tls_port."""
+    """nginx that answers `ok` everywhere, on `port`, on the Unix socket `socket` and, with TLS, on tls_port, there in HTTP/2
+    too if told so; more may be put into its server block."""
 
     name = "nginx"
     stop_signal = signal.SIGTERM
 
-    def __init__(self, server_block="location / { return 200 \"ok\\n\"; }", workers=1):
+    def __init__(self, server_block="location / { return 200 \"ok\\n\"; }", workers=1, http2=False):
         super().__init__()
         self.tls_port = free_port()
+        self.socket = self.directory / "socket"
+        self.http2 = http2
         self.server_block = server_block
         self.workers = workers
 
@@ -458,6 +461,7 @@ class Nginx(Server):
 
     def prepare(self):
         tls = Certificates.shared()
+        self.directory.chmod(0o755)
         user = "user nobody nogroup;" if os.geteuid() == 0 else ""
         (self.directory / "nginx.conf").write_text(f"""
 daemon off; {user} worker_processes {self.workers}; pid {self.directory}/pid; error_log stderr warn;
@@ -467,7 +471,8 @@ http {{
   client_body_temp_path {self.directory}/b; proxy_temp_path {self.directory}/p; fastcgi_temp_path {self.directory}/f;
   uwsgi_temp_path {self.directory}/u; scgi_temp_path {self.directory}/s;
   server {{
-    listen {self.host}:{self.port}; listen {self.host}:{self.tls_port} ssl;
+    listen {self.host}:{self.port}; listen unix:{self.socket};
+    listen {self.host}:{self.tls_port} ssl{" http2" if self.http2 else ""};
     ssl_certificate {tls.certificate}; ssl_certificate_key {tls.key};
     {self.server_block}
   }}
