@@ -4,8 +4,10 @@
         nfs.export("app").joinpath("canary").write_text("alive\\n")
 """
 import signal
+import subprocess
 
 from servers import LOCALHOST, Server, free_port, program
+from serving import give
 
 # Version 3 is of no use to NFS-Ganesha without a portmapper. It gets one of its own: the Unix socket is in a /run which only
 # it sees, the port in a network of its own, so that this machine's portmapper is neither needed nor touched. Both end together.
@@ -71,3 +73,42 @@ class Ganesha(Server):
     def inside(self, argv):
         """The command that runs `argv` in its network."""
         return ["nsenter", "-t", str(self.pid), "-n", *argv]
+
+
+class Samba(Server):
+    """smbd with the user `nobody` and app_password. Its shares are `app`, `closed` (not for that user), `readonly` and `gone` (whose
+    directory is not there). settings are lines of its [global]."""
+
+    name = "smb"
+    app_user, app_password = "nobody", "s3cret-smb"
+
+    def __init__(self, *settings):
+        super().__init__()
+        self.share = self.directory / "share"
+        self.settings = settings
+
+    def prepare(self):
+        own = self.directory / "own"
+        own.mkdir()
+        self.share.mkdir()
+        (self.share / "canary").write_text("alive\n")
+        give(self.share, self.app_user)
+        self.directory.chmod(0o755)
+        folders = [f"{name} = {own}" for name in ("private dir", "lock directory", "state directory", "cache directory", "pid directory")]
+        (self.directory / "smb.conf").write_text("\n".join([
+            "[global]", "server role = standalone server", "workgroup = TEST", "netbios name = FILES", f"smb ports = {self.port}",
+            "interfaces = 127.0.0.1/8", "bind interfaces only = yes", "disable netbios = yes", *folders, f"ncalrpc dir = {own}/rpc",
+            f"passdb backend = smbpasswd:{own}/passwd", "load printers = no", "printing = bsd", "printcap name = /dev/null",
+            "disable spoolss = yes", "log level = 1", *self.settings,
+            "[app]", f"path = {self.share}", "read only = no", f"valid users = {self.app_user}",
+            "[closed]", f"path = {self.share}", "valid users = root",
+            "[readonly]", f"path = {self.share}",
+            "[gone]", f"path = {self.share}/gone", ""]))
+        self.set_password(self.app_password)
+
+    def set_password(self, password):
+        subprocess.run([program("smbpasswd"), "-c", self.directory / "smb.conf", "-s", "-a", self.app_user], check=True, timeout=30,
+                       input=f"{password}\n{password}\n", text=True, capture_output=True)
+
+    def command(self):
+        return [program("smbd"), "-F", "--no-process-group", "-s", self.directory / "smb.conf", "--debug-stdout"]

@@ -36,7 +36,7 @@ WORDS = {
                    "arguments.check=backlog", "arguments.directory=/etc", "protocol=lines"],
     "etcd": ["url=http://127.0.0.1:1"], "http": ["url=http://127.0.0.1:1/"], "ldap": ["uri=ldap://127.0.0.1:1"], "memcached": ["port=1"], "redis": ["port=1"],
     "mysql": ["user=u", "port=1"], "postgres": ["user=u", "port=1"], "pgbouncer": ["user=u", "port=1"],
-    "mount": ["path=/nowhere"], "nfs": ["export=/x", "port=1"],
+    "mount": ["path=/nowhere"], "nfs": ["export=/x", "port=1"], "smb": ["share=x", "user=u", "port=1"],
     "network": ["interface=lo"], "ocf": ["agent=heartbeat:Dummy"], "ping": ["host=127.0.0.1"], "process": ["command=systemd"],
     "systemd": ["unit=cron.service"], "tcp": ["address=127.0.0.1:1"], "tls": ["host=127.0.0.1", "port=1"],
     "scenario": ["url=http://127.0.0.1:1/", "steps=GET /"],
