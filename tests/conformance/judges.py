@@ -8,6 +8,7 @@ None of them is told anything by us but where to ask; what they say is read from
 import csv
 import hashlib
 import json
+import pathlib
 import re
 import subprocess
 import time
@@ -20,6 +21,7 @@ from servers import HAProxy, Nginx
 from serving import Certificates, Server, program
 
 PLUGINS = "/usr/lib/nagios/plugins"
+PASS = b"pass\n"  # the text form, the same bytes every time
 
 
 class Judge:
@@ -135,6 +137,54 @@ class Apache(Server):
         return out
 
 
+class KeepalivedChecker(Server):
+    """keepalived's own checkers. The kernel's balancer is not there (no_ipvs.c): which servers it would balance stands in its log."""
+
+    name = "keepalived"
+    CHECKS = {
+        "keepalived HTTP_GET, status_code 200": "url {\npath /health\nstatus_code 200\n}",
+        "keepalived HTTP_GET, http_protocol 1.1": "http_protocol 1.1\nurl {\npath /health\nstatus_code 200\n}",
+        "keepalived HTTP_GET, digest of /health?format=text": f"url {{\npath /health?format=text\ndigest {hashlib.md5(PASS).hexdigest()}\n}}",
+    }
+
+    def __init__(self, health):
+        super().__init__()
+        self.health = health
+
+    def prepare(self):
+        host, port = self.health.rsplit(":", 1)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.directory / "no_ipvs.so", pathlib.Path(__file__).with_name("no_ipvs.c"), "-ldl"], check=True)
+        (self.directory / "k.conf").write_text("".join(f"""
+virtual_server 10.255.255.{number} 80 {{
+  delay_loop 1
+  lb_algo rr
+  lb_kind NAT
+  protocol TCP
+  alpha
+  real_server {host} {port} {{
+    HTTP_GET {{
+      connect_timeout 1
+      retry 0
+      {check}
+    }}
+  }}
+}}
+""" for number, check in enumerate(self.CHECKS.values(), 1)))
+
+    def command(self):
+        pids = [argument for letter in "pc" for argument in (f"-{letter}", self.directory / f"{letter}.pid")]
+        return ["env", f"LD_PRELOAD={self.directory}/no_ipvs.so", program("keepalived"), "-n", "-l", "-D", "-C", "-f", self.directory / "k.conf", *pids]
+
+    def is_ready(self):
+        return "Startup complete" in self.log()
+
+    def words(self):
+        words = dict.fromkeys(self.CHECKS, "?")
+        for verb, number in re.findall(r"(Adding|Removing) service .*? (?:to|from) VS \[10\.255\.255\.(\d)\]", self.log()):
+            words[list(self.CHECKS)[int(number) - 1]] = "in" if verb == "Adding" else "out"
+        return words
+
+
 class NginxAuth(Nginx):
     """nginx asks before each request of a user (auth_request); without nginx Plus it has no checks of its own."""
 
@@ -153,8 +203,6 @@ class NginxAuth(Nginx):
 class Programs(Judge):
     """curl, keepalived's checker and a Nagios plugin: asked now, they say now."""
 
-    PASS = hashlib.md5(b"pass\n").hexdigest()
-
     def __init__(self, health):
         self.health = health
         self.host, self.port = health.rsplit(":", 1)
@@ -168,7 +216,7 @@ class Programs(Judge):
                                 capture_output=True, text=True, timeout=10)
         said = re.search(r"OK|WARNING|CRITICAL|UNKNOWN|refused", nagios.stdout)
         return {"curl -f /health": "exit 0" if curl.returncode == 0 else f"exit {curl.returncode}" + (f", {code[1]}" if code else ""),
-                "keepalived digest of /health?format=text (genhash)": "no answer" if digest is None else "matches" if digest[1] == self.PASS else "differs",
+                "keepalived digest of /health?format=text (genhash)": "no answer" if digest is None else "matches" if digest[1] == hashlib.md5(PASS).hexdigest() else "differs",
                 "check_http /health?as=nagios": {0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN"}.get(nagios.returncode, said and said[0])}
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 import pytest
 
 from agent import Agent, free_port, wait_for
-from judges import Apache, GrpcJudge, HAProxyJudge, NginxAuth, Programs, Prometheus, Varnish, settled
+from judges import Apache, GrpcJudge, HAProxyJudge, KeepalivedChecker, NginxAuth, Programs, Prometheus, Varnish, settled
 from serving import Certificates
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
@@ -84,7 +84,7 @@ def test_every_judge_says_what_the_page_says():
         node = stack.enter_context(Node())
         where = node.where
         judges = [stack.enter_context(judge) for judge in
-                  (HAProxyJudge(where), Varnish(where["health"]), Apache(where["health"]), NginxAuth(where["health"]), Prometheus(where["health"]),
+                  (HAProxyJudge(where), Varnish(where["health"]), Apache(where["health"]), KeepalivedChecker(where["health"]), NginxAuth(where["health"]), Prometheus(where["health"]),
                    Programs(where["health"]), GrpcJudge(where["grpc"]))]
         for mood in MOODS:
             if mood in ("drain", "stopped", "killed"):  # from a good state, as it is in life
