@@ -84,6 +84,17 @@ TEST_CASE("who stays away for three of its intervals is lost, once, and seen aga
   CHECK(room.consumers.is_empty());
 }
 
+TEST_CASE("who came once, stays away and looks in again has not settled") {
+  Room room;
+  room.see(1);
+  room.pass(20s);
+  room.consumers.sweep(room.now.mono);
+  room.see(1);
+  CHECK(room.told.empty());
+  room.see(1);
+  CHECK(room.told == std::vector<std::string>{"consumer_seen haproxy 10.0.0.1"});
+}
+
 TEST_CASE("the table is bounded; who came once gives way to who comes always") {
   Room room;
   for (int i = 0; i < 5; ++i) room.see(1);

@@ -1,6 +1,7 @@
 // /api/v1/stream as its readers meet it: real sockets, and what is promised about ids: none is missed, none comes
 // twice.
 #include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <functional>
@@ -115,6 +116,21 @@ TEST_CASE("who comes back with its last id gets what it missed and nothing twice
     of_another_journal.send(ask_stream + "Last-Event-ID: 999999999\r\n\r\n");
     CHECK(ids(read_until(of_another_journal, 5199)) == range(4200, 5199));
   }
+}
+
+TEST_CASE("a reader that comes back for what nobody keeps any more goes on with what there is") {
+  std::atomic<int> asked = 0;
+  RunningFront front({}, {}, [&](Front& f) {
+    f.set_stream_source([&](std::int64_t, std::size_t, const StreamReply& reply) {
+      ++asked;
+      reply({}, false);
+    });
+  });
+  front.front.tell(event(100));
+  Client reader(front.health);
+  reader.send(ask_stream + "Last-Event-ID: 5\r\n\r\n");
+  CHECK(ids(read_until(reader, 100)) == range(100, 100));
+  CHECK(asked == 1);  // not for ever
 }
 
 TEST_CASE("a reader may want one check, or some events") {
