@@ -1,4 +1,5 @@
 """gRPC health (grpc.health.v1) with a real client: Check and Watch, in the clear and over TLS, and what is not gRPC."""
+import contextlib
 import queue
 import socket
 import struct
@@ -11,6 +12,7 @@ import pytest
 
 from agent import Agent, wait_for
 from serving import Certificates
+from threads import FrozenThread, loop_thread
 
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 
@@ -18,9 +20,9 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 class Stub:
     """grpc.health.v1.Health by hand: the request is one string, the answer one number."""
 
-    def __init__(self, address, credentials=None):
+    def __init__(self, address, credentials=None, options=None):
         self.channel = (grpc.secure_channel(address, credentials, [("grpc.ssl_target_name_override", "localhost")])
-                        if credentials else grpc.insecure_channel(address))
+                        if credentials else grpc.insecure_channel(address, options))
 
     @staticmethod
     def request(service):
@@ -132,6 +134,35 @@ def test_watch_says_the_state_at_once_and_then_each_change(tmp_path):
         if last == NOT_SERVING:  # told in time that the agent stops
             last = web.get(timeout=10)
         assert last == grpc.StatusCode.UNAVAILABLE
+
+
+def test_who_watches_hears_when_the_agents_loop_stands_still(tmp_path):
+    with Agent(config(tmp_path)) as agent, Stub(address(agent)) as stub:
+        report(agent, "pass")
+        wait_for(lambda: stub.check() == SERVING, 10, "the node serves")
+        web = follow(stub.watch("web"))
+        assert web.get(timeout=10) == SERVING
+        with FrozenThread(loop_thread(agent.pid)):
+            assert web.get(timeout=20) == NOT_SERVING
+        assert web.get(timeout=20) == SERVING
+
+
+def test_watches_have_an_end_and_whoever_goes_makes_room(tmp_path):
+    with Agent(config(tmp_path)) as agent, contextlib.ExitStack() as stack:
+        own = [("grpc.use_local_subchannel_pool", 1)]  # a connection each
+        stubs = [stack.enter_context(Stub(address(agent), options=own)) for _ in range(17)]
+        watches = [[stub.watch("web") for _ in range(63)] for stub in stubs]
+
+        def first(call):
+            try:
+                return next(call)
+            except grpc.RpcError as error:
+                return error.code()
+        said = [first(call) for calls in watches for call in calls]
+        assert said.count(NOT_SERVING) == 1024 and said.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 17 * 63 - 1024
+        stubs[0].channel.close()
+        wait_for(lambda: f"vitald_grpc_watches_open {1024 - 63}\n" in agent.health("/metrics").text, 10, "they are gone")
+        assert first(stubs[-1].watch("web")) == NOT_SERVING
 
 
 def test_it_is_spoken_over_tls(tmp_path):
