@@ -9,7 +9,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD_PACKAGES=(
   g++ libc6-dev meson ninja-build pkg-config python3
   libasio-dev libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev libnghttp2-dev nlohmann-json3-dev
-  libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev libnfs-dev libsmbclient-dev
+  libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev libnfs-dev libsmbclient-dev librabbitmq-dev
 )
 # What running it and looking at it takes.
 RUN_PACKAGES=(ca-certificates curl procps)
@@ -21,7 +21,7 @@ TEST_PACKAGES=(
   chromium chromium-driver python3-selenium
   monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
-  nfs-ganesha nfs-ganesha-vfs rpcbind samba
+  nfs-ganesha nfs-ganesha-vfs rpcbind samba rabbitmq-server
   nghttp2-server python3-botocore pdns-server pdns-backend-bind pdns-recursor
   keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables
 )

@@ -31,6 +31,7 @@ def failed(lines):
 
 # What each of ours needs, to say something of a target that is not there.
 WORDS = {
+    "amqp": ["user=u", "port=1"],
     "dns": ["name=localhost"], "exec": ["command=/bin/echo", "command=OK"], "file": ["path=/etc/passwd"],
     "exec_lines": ["command=/usr/bin/python3", f"command={ROOT}/docs/examples/plugin-lines/checks.py",
                    "arguments.check=backlog", "arguments.directory=/etc", "protocol=lines"],

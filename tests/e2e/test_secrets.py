@@ -109,6 +109,7 @@ def checks_for(world):
         "exec": {"type": "exec", "command": ["/bin/true"]},
         "exec_lines": {"type": "exec", "protocol": "lines", "command": ["/bin/cat"]},
         "heartbeat": {"type": "heartbeat"},
+        "amqp": {"type": "amqp", "port": world["parrot"].port, "user": "app"},
         "smb": {"type": "smb", "port": world["parrot"].port, "share": "app", "user": "app"},
         "scenario": {"type": "scenario", "url": world["app"].url, "steps": "POST /login\n  form password: {{password}}\n"},
         "http-aws": {"type": "http", "url": world["app"].url,
