@@ -127,6 +127,8 @@ TEST_CASE("what a refusal by IMAP or POP3 proves") {
   CHECK(imap("v2 BAD what", "EXAMINE x") == std::pair(Verdict::fail, Cause::protocol));
   CHECK(pop("-ERR [AUTH] no", "PASS") == std::pair(Verdict::unknown, Cause::auth));
   CHECK(pop("-ERR no", "PASS") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(pop("-ERR [AUTH] no", "the list of mails") == std::pair(Verdict::unknown, Cause::auth));
+  CHECK(pop("-ERR no", "the list of mails") == std::pair(Verdict::fail, Cause::content));
   CHECK(pop("-ERR [SYS/TEMP] later", "PASS") == std::pair(Verdict::fail, Cause::content));
   CHECK(pop("-ERR [IN-USE] locked", "PASS") == std::pair(Verdict::warn, Cause::content));
   CHECK(pop("-ERR busy", "the greeting") == std::pair(Verdict::warn, Cause::protocol));

@@ -55,3 +55,14 @@ TEST_CASE("how many wait is judged only where a limit is set") {
   CHECK(outcome(judge({{"app"}}, {pool("app", 100, 0)}, l, "b")) == "pass/none");
   CHECK(outcome(judge({{"app"}}, {pool("app", 101, 0)}, l, "b")) == "fail/content");
 }
+
+TEST_CASE("the console's own pool is left out, clients are summed over the others, and the longest wait counts") {
+  const Result r = judge({{"app"}, {"shop"}, {"pgbouncer"}},
+                         {pool("app", 2, 0.5), pool("shop", 3, 0.2), pool("pgbouncer", 7, 99)}, limits(), "b");
+  CHECK(outcome(r) == "pass/none");
+  CHECK(r.text == "b is PgBouncer: 2 databases, 6 clients are served, 5 wait");
+  for (const Measure& m : r.measures) {
+    if (m.name == "wait") CHECK(m.value == 0.5);
+    if (m.name == "clients_waiting") CHECK(m.value == 5);
+  }
+}

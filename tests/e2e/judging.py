@@ -6,6 +6,7 @@
 """
 import collections
 import dataclasses
+import os
 import re
 import subprocess
 
@@ -77,6 +78,11 @@ def refused(kind, options, says):
     assert done.returncode == 3 and not done.stdout and done.stderr.startswith(says), done.stdout + done.stderr
 
 
+def rounds(count):
+    """How many probes a test repeats: `count`, or VITALD_POLITE_ROUNDS where that is more (scripts/test --long)."""
+    return max(count, int(os.environ.get("VITALD_POLITE_ROUNDS", 0)))
+
+
 @dataclasses.dataclass
 class Many:
     outcomes: collections.Counter  # "pass/none: text" -> how often
@@ -86,9 +92,10 @@ class Many:
 
 
 def repeat(kind, options, count, timeout="5s"):
-    """`count` probes in one worker."""
+    """rounds(count) probes in one worker."""
+    count = rounds(count)
     done = subprocess.run([str(WORKER), "--probe", str(BUILD / "checks" / f"{kind}.so"), "--timeout", timeout, "--repeat",
-                           str(count), *arguments(options)], capture_output=True, text=True, timeout=120,
+                           str(count), *arguments(options)], capture_output=True, text=True, timeout=120 + count,
                           stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"})
     found = re.search(r"descriptors (\d+) -> (\d+), resident (\d+) -> (\d+) KiB", done.stdout)
     assert found, done.stdout + done.stderr
@@ -98,7 +105,8 @@ def repeat(kind, options, count, timeout="5s"):
 
 
 def leaves_nothing(many, outcome, count):
-    """All `count` probes had this outcome, and the worker holds no more than after the first of them."""
+    """All rounds(count) probes had this outcome, and the worker holds no more than after the first of them."""
+    count = rounds(count)
     assert sum(n for text, n in many.outcomes.items() if text.startswith(outcome)) == count, many.output
     assert many.descriptors[0] == many.descriptors[1], many.output
     assert many.growth_kib < 1024, many.output

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import hostile
-from judging import BROKEN, HUNG, SILENT, WORDLESS, judge, judge_hostile, leaves_nothing, phases, refused, repeat, secret
+from judging import BROKEN, HUNG, SILENT, WORDLESS, judge, judge_hostile, leaves_nothing, phases, refused, repeat, rounds, secret
 from net_servers import Dovecot, Postfix
 from servers import Certificates, wait_until
 from worker import worker_probe
@@ -151,11 +151,11 @@ def test_hundreds_of_probes_leave_no_error_and_no_mail(postfix, dovecot, tls):
 
     def ends():
         return len(re.findall(r" disconnect from .* quit=1 ", postfix.log_since(marks[0])))
-    wait_until(lambda: ends() == 250, what="250 orderly ends")
+    wait_until(lambda: ends() == rounds(150) + 2 * rounds(50), what="every end is orderly")
     log = postfix.log_since(marks[0])
     for word in ("lost connection", "timeout after", "improper", "pipelining", "SSL_accept error", "fatal", "qmgr"):
         assert word not in log, [line for line in log.splitlines() if word in line][:3]
-    wait_until(lambda: dovecot.log_since(marks[1]).count("Disconnected: Logged out") == 120, what="120 orderly ends")
+    wait_until(lambda: dovecot.log_since(marks[1]).count("Disconnected: Logged out") == 2 * rounds(60), what="every end is orderly")
     log = dovecot.log_since(marks[1])
     for word in ("Error", "Connection closed", "no auth attempts in", "Aborted"):
         found = [line for line in log.splitlines() if word in line and "Aborted login by logging out" not in line]
