@@ -1,5 +1,6 @@
-// The inside of Pool: its books. pool.cpp holds what every probe has in common, pool_blocking.cpp and pool_async.cpp
-// the two lanes. All of it [loop].
+// The inside of Pool: its books. pool.cpp holds what every probe has in common, pool_deadlines.cpp
+// the look at those that are about to miss theirs, pool_workers.cpp what every worker has in common, pool_blocking.cpp
+// and pool_async.cpp the two lanes. All of it [loop].
 //
 // A probe is in one place: posted (refused; the answer is on its way), queued, running in a worker, or cancelling
 // (given up, its worker has not confirmed yet). Whoever calls a handler has finished with the books first: the handler
@@ -24,6 +25,10 @@
 #include "probe/worker_process.hpp"
 
 namespace vital {
+
+// A module that is still being made ready: what goes wrong then is not what a probe found.
+inline bool is_early(Stage stage) { return stage == Stage::loading || stage == Stage::creating; }
+inline std::string early(Stage stage) { return stage == Stage::loading ? "being loaded" : "being set up"; }
 
 struct Pool::Impl final : WorkerOwner {
   using Spec = std::shared_ptr<const CheckSpec>;
@@ -74,36 +79,39 @@ struct Pool::Impl final : WorkerOwner {
   void start(ProbeId id, Spec spec, std::uint32_t attempt, Instant deadline);
   void abandon(ProbeId id);
   void retire(const Spec& spec);
-  void set_max_blocking(unsigned max_blocking);
-  void set_limits(unsigned memory_mib, unsigned processes, std::string seccomp);
   void shut_down(Duration patience, std::function<void()> ended);
   PoolStats stats() const;
 
   Probe* find(std::uint64_t id);
   void post(std::function<void()> work);  // not run if we are gone by then
   void refuse(Probe& probe, std::string text);
-  void enqueue(Probe& probe, std::deque<std::uint64_t>& queue);
   bool give(Probe& probe, WorkerProcess& worker);
   void erase(Probe& probe);
   void finish(Probe& probe, ProbeResult result);
   void finish_unknown(Probe& probe, std::string text);
   // Gives up what a running probe holds: its place in an async worker, or its blocking worker's life.
   void reclaim(Probe& probe, const std::string& why);
+  void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
+  bool is_held(const Probe& probe) const {
+    return held_.contains(probe.spec->check) || orphan_of(probe.spec->check) != nullptr;
+  }
+  void finish_shut_down();
+
+  // pool_deadlines.cpp
   void look_later(Probe& probe, Instant when);
   void look_at_probes();
   void look(Probe& probe);
   std::string why_queued(const Probe& probe) const;
   Duration lost_by_worker(const Probe& probe) const;
   std::optional<std::string> our_trouble(const Probe& probe) const;
+
+  // pool_workers.cpp; the WorkerOwner below, too
+  void set_max_blocking(unsigned max_blocking);
+  void set_limits(unsigned memory_mib, unsigned processes, std::string seccomp);
   WorkerProcess* launch(Lane lane, std::string* why);
   void kill(WorkerProcess& worker, std::string why);
   void hold(const std::string& check, WorkerProcess& worker);
   void sweep();
-  void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
-  bool is_held(const Probe& probe) const {
-    return held_.contains(probe.spec->check) || orphan_of(probe.spec->check) != nullptr;
-  }
-  void finish_shut_down();
 
   // pool_blocking.cpp
   void dispatch();
