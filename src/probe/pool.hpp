@@ -77,7 +77,7 @@ class Pool {
 
   // Changes the bound; extra idle workers are let go.
   void set_max_blocking(unsigned max_blocking);
-  // For workers started from now on.
+  // Workers that have other limits get no further probes: idle ones are let go, busy ones after what they have.
   void set_limits(unsigned memory_mib, unsigned processes, std::string seccomp);
 
   // Asks every worker to finish and end; `ended` is called when all are gone, by force after `patience`.

@@ -47,7 +47,10 @@ WorkerProcess* Pool::Impl::pick(const Probe& probe) {
   WorkerProcess* best = nullptr;
   int best_score = -1;
   for (const auto& worker : workers_) {
-    if (worker->lane() != Lane::blocking || !worker->is_usable() || worker->in_flight > 0 || worker->kill_at) continue;
+    if (worker->lane() != Lane::blocking || !worker->is_usable() || worker->in_flight > 0 || worker->kill_at ||
+        worker->is_outdated) {
+      continue;
+    }
     const int score = worker->knows(probe.spec) ? 2 : worker->has_loaded(probe.spec->module.path) ? 1 : 0;
     if (score > best_score || (score == best_score && worker->idle_since > best->idle_since)) {
       best = worker.get();

@@ -112,6 +112,8 @@ struct Pool::Impl final : WorkerOwner {
   void kill(WorkerProcess& worker, std::string why);
   void hold(const std::string& check, WorkerProcess& worker);
   void sweep();
+  void let_go(WorkerProcess& worker);
+  void let_go_if_outdated(WorkerProcess& worker);
 
   // pool_blocking.cpp
   void dispatch();

@@ -53,16 +53,25 @@ void Pool::Impl::sweep() {
     }
     if (worker->is_usable() && worker->in_flight == 0 && !worker->kill_at &&
         now - worker->idle_since >= options_.idle_after) {
-      for (const auto& [key, lane] : lanes_) {
-        if (lane->worker == worker.get()) lane->worker = nullptr;
-      }
-      worker->stop();
+      let_go(*worker);
     }
   }
   std::erase_if(lanes_, [now](const auto& l) {
     return l.second->worker == nullptr && l.second->waiting.empty() && l.second->may_start_at < now;
   });
   if (!workers_.empty()) sweep_timer_.arm_in(std::min(sweep_interval, options_.idle_after));
+}
+
+// Its end, without haste: it has nothing to do.
+void Pool::Impl::let_go(WorkerProcess& worker) {
+  for (const auto& [key, lane] : lanes_) {
+    if (lane->worker == &worker) lane->worker = nullptr;
+  }
+  worker.stop();
+}
+
+void Pool::Impl::let_go_if_outdated(WorkerProcess& worker) {
+  if (worker.is_outdated && worker.is_usable() && worker.in_flight == 0 && !worker.kill_at) let_go(worker);
 }
 
 void Pool::Impl::worker_up(WorkerProcess&) { backoff_.succeeded("worker"); }
@@ -101,12 +110,14 @@ void Pool::Impl::worker_result(WorkerProcess& worker, wire::Result sent) {
     sent.result.evidence.worker_lag = sane(sent.worst_lag);
     finish(*probe, std::move(sent.result));
   }
+  let_go_if_outdated(worker);
   if (is_blocking) dispatch();
 }
 
 void Pool::Impl::worker_cancelled(WorkerProcess& worker, std::uint64_t id) {
   Probe* probe = find(id);
   if (probe != nullptr && probe->place == Place::cancelling && probe->worker == &worker) erase(*probe);
+  let_go_if_outdated(worker);
 }
 
 void Pool::Impl::worker_line(WorkerProcess&, const wire::Line& line) {
@@ -209,9 +220,16 @@ void Pool::Impl::set_max_blocking(unsigned max_blocking) {
 }
 
 void Pool::Impl::set_limits(unsigned memory_mib, unsigned processes, std::string seccomp) {
+  if (memory_mib == options_.memory_mib && processes == options_.processes && seccomp == options_.seccomp) return;
   options_.memory_mib = memory_mib;
   options_.processes = processes;
   options_.seccomp = std::move(seccomp);
+  for (const auto& worker : workers_) worker->is_outdated = true;
+  for (const auto& [key, lane] : lanes_) {
+    // Its successor is started by the next probe. One that is dying comes to that by itself.
+    if (lane->worker != nullptr && lane->worker->is_usable()) lane->worker = nullptr;
+  }
+  for (const auto& worker : workers_) let_go_if_outdated(*worker);
 }
 
 }  // namespace vital

@@ -103,6 +103,7 @@ class WorkerProcess {
   unsigned in_flight = 0;
   Instant idle_since{};
   std::optional<Instant> kill_at;  // it may finish what it does until then
+  bool is_outdated = false;        // its limits hold no longer: it gets no further probes, and goes when it has none
 
  private:
   void take(std::string_view payload);
