@@ -35,6 +35,20 @@ constexpr Duration look_who_left_every = 200ms;
 
 std::string text_of(std::uint64_t n) { return std::to_string(n); }
 
+WorkerFacts worker_facts(const PoolStats& s) {
+  WorkerFacts out;
+  out.idle = s.idle;
+  out.busy = s.busy;
+  out.starting = s.starting;
+  out.unkillable = s.unkillable;
+  out.unkillable_processes = s.unkillable_processes;
+  out.kill_method = s.kill_method;
+  out.started = s.started;
+  out.killed = s.killed;
+  out.crashed = s.crashed;
+  return out;
+}
+
 }  // namespace
 
 Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
@@ -261,6 +275,7 @@ void Agent::show() {
   facts_.outputs = output_facts();
   facts_.journal = memory_.facts();
   facts_.certificates = served_.list();
+  facts_.workers = worker_facts(pool_->stats());
   facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views()) +
                    memory_.metrics() + failovers_->metrics() + served_.metrics();
   const std::string status = status_text(*snapshot);

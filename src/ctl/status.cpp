@@ -149,8 +149,25 @@ std::string print_consumers(const Client& agent, const cmd::Paint& paint) {
   return table.is_empty() ? "" : "\n" + table.text(paint, terminal_width());
 }
 
+// An agent that is older than this command does not tell.
+std::string workers_in_words(const Json& status) {
+  const Json workers = status.value("workers", Json::object());
+  const std::string method = string_at(workers, "kill_method");
+  if (method.empty()) return "";
+  const unsigned idle = workers.value("idle", 0U), busy = workers.value("busy", 0U);
+  return fmt::format(", {} worker{}, {} busy, ended by {}", idle + busy, idle + busy == 1 ? "" : "s", busy, method);
+}
+
+std::string print_unkillable(const Json& status, const cmd::Paint& paint) {
+  const Json workers = status.value("workers", Json::object());
+  const unsigned count = workers.value("unkillable", 0U) + workers.value("unkillable_processes", 0U);
+  if (count == 0) return "";
+  return paint.red(fmt::format("{} process{} of checks cannot be killed", count, count == 1 ? "" : "es")) +
+         ": the checks they belong to say which and why, and are not run beside them\n";
+}
+
 std::string print_notes(const Json& status, const cmd::Paint& paint) {
-  std::string out;
+  std::string out = print_unkillable(status, paint);
   for (const Json& o : status.at("overlays")) {
     const std::string service = string_at(o, "service");
     const std::string until = string_at(o, "until");
@@ -207,8 +224,8 @@ Seen tables(const Client& agent, const std::string& service) {
   std::string out =
       fmt::format("{}: {} for {}{}\n", paint.bold(string_at(service.empty() ? node : subject, "name")),
                   painted(paint, ink_of(word), word), since(subject, now).text, reason.empty() ? "" : "  " + reason);
-  out +=
-      paint.dim(fmt::format("vitald {}, up {}", string_at(status, "version"), ago(string_at(status, "started"), now)));
+  out += paint.dim(fmt::format("vitald {}, up {}{}", string_at(status, "version"),
+                               ago(string_at(status, "started"), now), workers_in_words(status)));
   out += "\n\n" + print_services(services, now, paint) + print_checks(checks, now, paint) +
          print_outputs(status, service, now, paint);
   if (service.empty()) out += print_consumers(agent, paint);

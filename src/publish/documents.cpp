@@ -236,6 +236,20 @@ void write_journal(JsonText& out, const JournalFacts& j) {
   out.end_object();
 }
 
+void write_workers(JsonText& out, const WorkerFacts& w) {
+  out.begin_object("workers");
+  out.field("idle", w.idle);
+  out.field("busy", w.busy);
+  out.field("starting", w.starting);
+  out.field("unkillable", w.unkillable);
+  out.field("unkillable_processes", w.unkillable_processes);
+  out.field("kill_method", w.kill_method);
+  out.field("started", w.started);
+  out.field("killed", w.killed);
+  out.field("crashed", w.crashed);
+  out.end_object();
+}
+
 std::string_view component_type(std::string_view type) {
   constexpr std::array<std::string_view, 7> stores{"postgres",  "mysql",         "ldap", "redis",
                                                    "memcached", "elasticsearch", "etcd"};
@@ -423,6 +437,7 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
     out.end_object();
   }
   out.end_array();
+  write_workers(out, facts.workers);
   out.end_object();
   return out.take();
 }

@@ -59,6 +59,15 @@ struct ListenerCertificate {
   bool operator==(const ListenerCertificate&) const = default;
 };
 
+// The processes checks run in.
+struct WorkerFacts {
+  unsigned idle = 0, busy = 0, starting = 0;
+  unsigned unkillable = 0;            // workers SIGKILL does not end
+  unsigned unkillable_processes = 0;  // what dead workers left behind and SIGKILL does not end
+  std::string kill_method;            // how the end of all a worker started is proven: cgroup, subreaper or group
+  std::uint64_t started = 0, killed = 0, crashed = 0;  // since the start
+};
+
 // What the agent knows of itself; goes into /metrics, /readyz and the details.
 struct AgentFacts {
   std::string version;
@@ -71,6 +80,7 @@ struct AgentFacts {
   std::vector<OutputFacts> outputs;
   JournalFacts journal;
   std::vector<ListenerCertificate> certificates;
+  WorkerFacts workers;
   // Ready-made lines of Prometheus text for what other rooms count (workers, drops), each family complete with HELP and
   // TYPE.
   std::string metrics;

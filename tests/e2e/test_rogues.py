@@ -3,6 +3,9 @@ verdict and cause, the healthy one notices nothing, the agent stays flat, and in
 import os
 import pathlib
 import re
+import shutil
+import signal
+import tempfile
 import time
 
 import pytest
@@ -200,3 +203,43 @@ def test_a_plugin_that_cannot_be_killed_is_shown_counted_and_never_run_beside_it
     finally:
         wait_for(lambda: (state.write_text("THAWED"), not (freezer / "cgroup.procs").read_text())[1], 10)
         freezer.rmdir()
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, and setpriv")
+def test_what_the_kernel_does_not_let_us_kill_is_shown_counted_and_never_run_beside_itself():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="vitald-refused-"))
+    folder.chmod(0o755)
+    well = folder / "well"
+
+    def sleepers():
+        return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit()
+                and (p / "cmdline").exists() and (p / "cmdline").read_bytes().split(b"\0")[:2] == [b"/bin/sleep", MARK.encode()]]
+    # Root without CAP_KILL may become another user, and then not kill what it became.
+    without_kill = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
+    config = {"checks": {"others": shell(f"test -e {well} || exec /bin/sleep {MARK}", user="nobody"),
+                         "good": {"type": "exec", "command": ["/bin/echo", "well"], **TIMES}}}
+    try:
+        with Agent(config, argv_prefix=without_kill) as agent:
+            agent.wait_for(lambda: "unkillable" in (agent.check("others")["output"] or ""), 30)
+            agent.wait_for(lambda: "not run a second time" in agent.check("others")["output"], 30)
+            seen = agent.check("others")
+            assert (seen["verdict"], seen["cause"]) == OURS and "another user's (EPERM)" in seen["output"]
+            assert metric(agent, "vitald_processes_unkillable") == 1
+            workers = agent.health("/api/v1/status").json()["workers"]
+            assert workers["unkillable_processes"] == 1 and workers["kill_method"] in ("subreaper", "cgroup")
+            said = agent.ctl("status").stdout
+            assert "1 process of checks cannot be killed" in said and f"ended by {workers['kill_method']}" in said
+            looks = len(seen["history"])
+            agent.wait_for(lambda: len(agent.check("others")["history"]) > looks + 1, 30)
+            assert len(sleepers()) == 1, "no second one beside it"
+            agent.wait_for(lambda: agent.check("good")["state"] == "pass")
+            well.touch()
+            for pid in sleepers():
+                os.kill(pid, signal.SIGKILL)
+            agent.wait_for(lambda: agent.check("others")["state"] == "pass", 30)
+            assert metric(agent, "vitald_processes_unkillable") == 0
+            assert "cannot be killed" not in agent.ctl("status").stdout
+    finally:
+        for pid in sleepers():
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder)

@@ -48,7 +48,8 @@ class HangingFile {
   HangingFile& operator=(const HangingFile&) = delete;
 
   std::string path() const { return directory_ + "/hang"; }
-  bool is_open_asked() const { return is_open_asked_; }
+  bool is_open_asked() const { return opens_asked_ > 0; }
+  unsigned opens_asked() const { return opens_asked_; }
 
   // Whoever hangs gets an error and is free: the kernel aborts all requests when the file system is gone.
   void release() {
@@ -100,7 +101,7 @@ class HangingFile {
         return reply(head, 0, &out, sizeof out);
       }
       case FUSE_OPEN:
-        is_open_asked_ = true;
+        ++opens_asked_;
         return;  // never
       case FUSE_INTERRUPT:
       case FUSE_FORGET:
@@ -125,7 +126,7 @@ class HangingFile {
   UniqueFd device_;
   std::string directory_;
   std::thread server_;
-  std::atomic<bool> is_open_asked_{false};
+  std::atomic<unsigned> opens_asked_{0};
 };
 
 }  // namespace vital::test

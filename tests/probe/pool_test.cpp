@@ -410,6 +410,7 @@ TEST_CASE("what SIGKILL cannot end is counted, not waited for, and never run a s
   CHECK(core.has_note("worker_unkillable"));
   // Its place is not lost to others.
   CHECK(word(core.run(answers(), 5s)) == "pass/none");
+  CHECK(file->opens_asked() == 1);  // none of these looks was a second one at the file
 
   SECTION("when the kernel lets go, the check runs again") {
     file->release();
@@ -443,6 +444,7 @@ TEST_CASE("what a killed worker left behind in the kernel is held against its ch
   CHECK(word(outcome) == "unknown/agent");
   CHECK(outcome.result.text.find("unkillable: a process its last probe left behind (pid ") == 0);
   CHECK(outcome.result.text.find("state D") != std::string::npos);
+  CHECK(file->opens_asked() == 1);
   CHECK(word(core.run(answers(), 5s)) == "pass/none");
   file->release();
   CHECK(core.turn_until([&] { return core.pool().stats().unkillable_processes == 0; }, 5s));

@@ -162,6 +162,12 @@ AgentFacts facts() {
   out.started = moment().wall - 3h;
   out.config_loaded = moment().wall - 3h;
   out.loop_lag = 2ms;
+  out.workers.idle = 2;
+  out.workers.busy = 1;
+  out.workers.unkillable_processes = 1;
+  out.workers.kill_method = "subreaper";
+  out.workers.started = 5;
+  out.workers.killed = 2;
   return out;
 }
 
