@@ -26,7 +26,7 @@ TEST_PACKAGES=(
   keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables
 )
 # What the benchmarks take beside that.
-BENCH_PACKAGES=(wrk)
+BENCH_PACKAGES=(wrk nagios4-core)
 
 step_name=''
 step_start=0
