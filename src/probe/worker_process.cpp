@@ -18,7 +18,8 @@ using namespace std::chrono_literals;
 constexpr Duration patience_to_die = 1s;
 // Loading a module from a cold disk, or setting it up, may hold the loop of an async worker that long.
 constexpr Duration patience_to_load = 10s;
-constexpr int patience_if_starved = 5;  // times the grace
+// Times the grace: for one that is starved, or goes from check to check and only does not come to our question.
+constexpr int patience_if_busy = 5;
 
 bool is_slow_by_nature(Stage stage) { return stage == Stage::loading || stage == Stage::creating; }
 
@@ -177,15 +178,18 @@ void WorkerProcess::look() {
     in_slow_stage_since_ = now;
   }
   const bool may_take_long = in_slow_stage_since_ && now - *in_slow_stage_since_ < patience_to_load;
+  const std::uint32_t last = mark_->last();
+  if (std::exchange(seen_last_, last) != last) moved_at_ = now;
   if (were_we_late || !asked_at_) {
     asked_at_ = now;
     starved_when_asked_ = starved();
     channel_->send(wire::ToWorker(wire::Ping{++pings_}));
   } else if (const Duration silent = silence(); silent >= options_.grace && !may_take_long) {
     // Kept from running by others it is not stuck, and a new one would fare no better.
-    const bool is_starved =
-        starved() - starved_when_asked_ > silent / 2 && silent < options_.grace * patience_if_starved;
-    if (!is_starved) return owner_.worker_silent(*this);
+    const bool is_starved = starved() - starved_when_asked_ > silent / 2;
+    const bool is_moving = now - moved_at_ < options_.grace;
+    const bool may_go_on = (is_starved || is_moving) && silent < options_.grace * patience_if_busy;
+    if (!may_go_on) return owner_.worker_silent(*this);
   }
   is_watching_ = true;
   timer_.arm_at(timer_due_ = now + options_.grace / 4);

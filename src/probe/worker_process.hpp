@@ -143,6 +143,8 @@ class WorkerProcess {
   std::optional<Instant> asked_at_;  // something is asked that must be answered at once
   Duration starved_when_asked_{};
   Instant heard_at_{};
+  std::uint32_t seen_last_ = 0;  // whose code had run last when we looked
+  Instant moved_at_{};           // when that was another one than before
   std::optional<Instant> in_slow_stage_since_;
 };
 
