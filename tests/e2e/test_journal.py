@@ -53,9 +53,9 @@ def test_events_survive_restart_and_kill_and_their_ids_go_on():
         assert ids == sorted(set(ids)) and page["last_id"] > first and page["source"] == "journal"
         overlay = next(e for e in page["events"] if e["event"] == "overlay_set")
         assert overlay["fields"]["reason"] == "first life"
-        # The same through vitalctl, as JSON lines.
+        # The same through vitalctl, as JSON lines; what has happened meanwhile stands behind it.
         lines = agent.ctl("events", "--since", "1h", "--json").stdout.splitlines()
-        assert [json.loads(line)["id"] for line in lines] == ids
+        assert [json.loads(line)["id"] for line in lines][:len(ids)] == ids
 
 
 def test_events_come_in_pages_without_gap_or_repetition():
