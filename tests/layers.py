@@ -26,7 +26,6 @@ MAY_INCLUDE = {
 }
 # Third-party headers and the only rooms that may see them.
 LIBRARIES = {
-    "asio": {"loop"},
     "systemd/": {"loop"},
     "yaml-cpp": {"config"},
     "dlfcn.h": {"probe"},

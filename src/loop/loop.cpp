@@ -1,155 +1,173 @@
-// The event loop over standalone asio; see loop.hpp. The only file that includes asio. Each object keeps its state in a
-// shared block that outlives it while asio still holds a handler, and `is_live` says whether anybody still cares.
+// Turning: what was posted, what is ready, what is due; see loop.hpp and loop_impl.hpp.
 #include "loop/loop.hpp"
 
-#define ASIO_STANDALONE 1
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
-#include <asio/signal_set.hpp>
-#include <asio/steady_timer.hpp>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
+#include "loop/loop_impl.hpp"
+
 namespace vital {
+namespace {
 
-struct Loop::Impl {
-  asio::io_context io{1};
-  asio::executor_work_guard<asio::io_context::executor_type> keep{io.get_executor()};
-};
+using namespace std::chrono_literals;
 
-Loop::Loop() : impl_(std::make_unique<Impl>()) {}
-Loop::~Loop() = default;
+constexpr int most_events = 256;  // taken from the kernel in one turn
+
+// Whose run() is on this thread: what it posts to itself needs neither a lock nor a system call.
+thread_local const Loop::Impl* running_here = nullptr;
+
+[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+// Waits to the nanosecond, or, where the kernel (or what stands in for it) does not know how, to the next millisecond.
+int wait_for_events(int epoll, epoll_event* events, int count, std::optional<Duration> at_most) {
+  static std::atomic<bool> is_exact{true};
+  if (is_exact.load(std::memory_order_relaxed)) {
+    timespec limit{};
+    if (at_most) {
+      const auto whole = std::chrono::duration_cast<std::chrono::seconds>(*at_most);
+      limit.tv_sec = whole.count();
+      limit.tv_nsec = static_cast<long>((*at_most - whole).count());
+    }
+    const int n = epoll_pwait2(epoll, events, count, at_most ? &limit : nullptr, nullptr);
+    if (n >= 0 || (errno != ENOSYS && errno != EPERM)) return n;
+    is_exact.store(false, std::memory_order_relaxed);
+  }
+  int milliseconds = -1;
+  if (at_most) milliseconds = static_cast<int>(std::min<Duration>(*at_most + 999us, 1h) / 1ms);
+  return epoll_wait(epoll, events, count, milliseconds);
+}
+
+}  // namespace
+
+Loop::Impl::Impl() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!epoll_ || !wake_) fail("making an event loop");
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event) != 0) fail("making an event loop");
+}
+
+void Loop::Impl::run(std::optional<Instant> until) {
+  const auto* const outer = std::exchange(running_here, this);
+  struct Leave {
+    const Loop::Impl* outer;
+    ~Leave() { running_here = outer; }
+  } const leave{outer};
+  while (!is_stopped_.load(std::memory_order_acquire)) {
+    run_posted();
+    if (is_stopped_.load(std::memory_order_acquire)) return;
+    wait(until);
+    fire_due();
+    if (until && Loop::now() >= *until) return;
+  }
+}
+
+// Those that were posted before this turn; what they post comes after a look at everything else.
+void Loop::Impl::run_posted() {
+  if (has_mail_.exchange(false, std::memory_order_acq_rel)) {
+    const std::lock_guard lock(m_);
+    std::move(mail_.begin(), mail_.end(), std::back_inserter(posted_));
+    mail_.clear();
+  }
+  for (std::size_t left = posted_.size(); left > 0 && !is_stopped_.load(std::memory_order_relaxed); --left) {
+    const auto work = std::move(posted_.front());
+    posted_.pop_front();
+    work();
+  }
+}
+
+void Loop::Impl::wait(std::optional<Instant> until) {
+  apply_changes();
+  std::optional<Duration> at_most;
+  if (!posted_.empty()) {
+    at_most = Duration::zero();
+  } else {
+    if (!timers_.empty()) until = until ? std::min(*until, timers_.front()->when) : timers_.front()->when;
+    if (until) at_most = std::max(*until - Loop::now(), Duration::zero());
+  }
+  std::array<epoll_event, most_events> events;
+  const int count = wait_for_events(epoll_.get(), events.data(), most_events, at_most);
+  if (count < 0 && errno != EINTR) fail("waiting for events");
+  // Once they are all told, nobody can name those that were closed meanwhile.
+  is_telling_ = true;
+  struct Bury {
+    Loop::Impl& loop;
+    ~Bury() {
+      loop.is_telling_ = false;
+      std::exchange(loop.closed_, {}).clear();
+    }
+  } const bury{*this};
+  for (int i = 0; i < count && !is_stopped_.load(std::memory_order_relaxed); ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    if (event.data.ptr == nullptr) continue;  // the wake-up
+    FdWatch::State& watch = *static_cast<FdWatch::State*>(event.data.ptr);
+    if (!watch.is_live) continue;
+    const bool is_broken = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
+    FdWatch::Ready ready;
+    ready.readable = (watch.wanted & EPOLLIN) != 0 && (is_broken || (event.events & EPOLLIN) != 0);
+    ready.writable = (watch.wanted & EPOLLOUT) != 0 && (is_broken || (event.events & EPOLLOUT) != 0);
+    ready.hung_up = is_broken;
+    if (!ready.readable && !ready.writable) continue;
+    const auto keep = watch.shared_from_this();
+    watch.ready(ready);
+  }
+}
+
+void Loop::Impl::post(std::function<void()> work) {
+  if (running_here == this) {
+    posted_.push_back(std::move(work));
+    return;
+  }
+  {
+    const std::lock_guard lock(m_);
+    mail_.push_back(std::move(work));
+  }
+  if (!has_mail_.exchange(true, std::memory_order_acq_rel)) wake();
+}
+
+void Loop::Impl::stop() {
+  is_stopped_.store(true, std::memory_order_release);
+  if (running_here != this) wake();
+}
+
+void Loop::Impl::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = write(wake_.get(), &one, sizeof one);
+}
+
+void Loop::Impl::forget_posted() {
+  std::exchange(posted_, {}).clear();
+  std::deque<std::function<void()>> mail;
+  {
+    const std::lock_guard lock(m_);
+    mail.swap(mail_);
+  }
+}
+
+// ---- the face ------------------------------------------------------------------------------------------------------
+
+Loop::Loop() : impl_(std::make_shared<Impl>()) {}
+Loop::~Loop() { impl_->forget_posted(); }
 
 Instant Loop::now() { return Instant(std::chrono::steady_clock::now().time_since_epoch()); }
 Now Loop::both() {
   return {now(), std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now())};
 }
 
-void Loop::run() { impl_->io.run(); }
+void Loop::run() { impl_->run({}); }
 void Loop::run_for(Duration limit) {
-  impl_->io.restart();
-  impl_->io.run_for(limit);
+  impl_->restart();
+  impl_->run(now() + limit);
 }
-void Loop::stop() { impl_->io.stop(); }
-void Loop::post(std::function<void()> work) { asio::post(impl_->io, std::move(work)); }
-
-struct Timer::State : std::enable_shared_from_this<Timer::State> {
-  State(Loop& loop, std::function<void()> f) : timer(loop.impl().io), fired(std::move(f)) {}
-  void arm(Instant when) {
-    timer.expires_at(std::chrono::steady_clock::time_point(when.time_since_epoch()));
-    timer.async_wait([self = shared_from_this(), round = ++armed](const asio::error_code& error) {
-      // A cancelled wait may already be queued as a success: the round tells.
-      if (!error && self->is_live && round == self->armed) self->fired();
-    });
-  }
-  void disarm() {
-    ++armed;
-    timer.cancel();
-  }
-  asio::steady_timer timer;
-  std::function<void()> fired;
-  std::uint64_t armed = 0;
-  bool is_live = true;
-};
-
-Timer::Timer(Loop& loop, std::function<void()> fired) : state_(std::make_shared<State>(loop, std::move(fired))) {}
-Timer::~Timer() {
-  if (!state_) return;
-  state_->is_live = false;
-  state_->disarm();
-}
-Timer::Timer(Timer&&) noexcept = default;
-Timer& Timer::operator=(Timer&& other) noexcept {
-  std::swap(state_, other.state_);
-  return *this;
-}
-void Timer::arm_at(Instant when) { state_->arm(when); }
-void Timer::arm_in(Duration delay) { state_->arm(Loop::now() + delay); }
-void Timer::disarm() { state_->disarm(); }
-
-struct FdWatch::State : std::enable_shared_from_this<FdWatch::State> {
-  State(Loop& loop, int fd, std::function<void()> r, std::function<void()> w)
-      : descriptor(loop.impl().io, fd), readable(std::move(r)), writable(std::move(w)) {}
-  void wait_read() {
-    if (!is_live || !wants_read || is_waiting_read) return;
-    is_waiting_read = true;
-    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                          [self = shared_from_this()](const asio::error_code& error) {
-                            self->is_waiting_read = false;
-                            if (!self->is_live) return;
-                            if (!error && self->wants_read) self->readable();
-                            self->wait_read();
-                          });
-  }
-  void wait_write() {
-    if (!is_live || !wants_write || is_waiting_write) return;
-    is_waiting_write = true;
-    descriptor.async_wait(asio::posix::stream_descriptor::wait_write,
-                          [self = shared_from_this()](const asio::error_code& error) {
-                            self->is_waiting_write = false;
-                            if (!self->is_live) return;
-                            if (!error && self->wants_write) self->writable();
-                            self->wait_write();
-                          });
-  }
-  void close() {
-    is_live = false;
-    descriptor.release();
-  }
-  asio::posix::stream_descriptor descriptor;
-  std::function<void()> readable;
-  std::function<void()> writable;
-  bool wants_read = false;
-  bool wants_write = false;
-  bool is_waiting_read = false;
-  bool is_waiting_write = false;
-  bool is_live = true;
-};
-
-FdWatch::FdWatch(Loop& loop, int fd, std::function<void()> readable, std::function<void()> writable)
-    : state_(std::make_shared<State>(loop, fd, std::move(readable), std::move(writable))) {
-  want_read(true);
-}
-FdWatch::~FdWatch() {
-  if (state_) state_->close();
-}
-FdWatch::FdWatch(FdWatch&&) noexcept = default;
-FdWatch& FdWatch::operator=(FdWatch&& other) noexcept {
-  std::swap(state_, other.state_);
-  return *this;
-}
-void FdWatch::want_read(bool wanted) {
-  state_->wants_read = wanted;
-  state_->wait_read();
-}
-void FdWatch::want_write(bool wanted) {
-  state_->wants_write = wanted;
-  state_->wait_write();
-}
-
-struct Signals::State : std::enable_shared_from_this<Signals::State> {
-  State(Loop& loop, std::function<void(int)> c) : set(loop.impl().io), caught(std::move(c)) {}
-  void wait() {
-    set.async_wait([self = shared_from_this()](const asio::error_code& error, int number) {
-      if (error || !self->is_live) return;
-      self->caught(number);
-      if (self->is_live) self->wait();
-    });
-  }
-  asio::signal_set set;
-  std::function<void(int)> caught;
-  bool is_live = true;
-};
-
-Signals::Signals(Loop& loop, std::initializer_list<int> numbers, std::function<void(int)> caught)
-    : state_(std::make_shared<State>(loop, std::move(caught))) {
-  for (const int number : numbers) state_->set.add(number);
-  state_->wait();
-}
-Signals::~Signals() {
-  state_->is_live = false;
-  state_->set.cancel();
-}
+void Loop::stop() { impl_->stop(); }
+void Loop::post(std::function<void()> work) { impl_->post(std::move(work)); }
 
 }  // namespace vital

@@ -1,4 +1,4 @@
-// Loop: one thread's event loop, and the only door to asio. Timers, descriptor watches, posted work and signals hang on
+// Loop: one thread's event loop over epoll. Timers, descriptor watches, posted work and signals hang on
 // it as objects that unregister in their destructors. Everything but post() and stop() belongs to the loop's own
 // thread.
 //
@@ -32,10 +32,10 @@ class Loop {
   void post(std::function<void()> work);  // run it on the loop's thread, soon [any]
 
   struct Impl;
-  Impl& impl() { return *impl_; }
+  const std::shared_ptr<Impl>& shared_impl() { return impl_; }
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // what hangs on the loop may be destroyed after it
 };
 
 // Fires once each time it is armed; arming again replaces. A callback may arm, disarm or destroy its own timer.
@@ -50,8 +50,9 @@ class Timer {
   void arm_in(Duration delay);
   void disarm();
 
- private:
   struct State;
+
+ private:
   std::shared_ptr<State> state_;
 };
 
@@ -59,16 +60,27 @@ class Timer {
 // is ready (level-triggered), and may change or destroy their own watch. Errors and hang-ups are reported as readable.
 class FdWatch {
  public:
+  struct Interest {
+    bool read = false, write = false;
+  };
+  struct Ready {
+    bool readable = false, writable = false;  // only what is wanted
+    bool hung_up = false;                     // an error, or the other side is gone
+  };
+  // Both throw std::system_error for what the kernel cannot watch (a plain file). The first wants to read.
   FdWatch(Loop& loop, int fd, std::function<void()> readable, std::function<void()> writable = {});
+  FdWatch(Loop& loop, int fd, Interest wanted, std::function<void(Ready)> ready);
   ~FdWatch();
   FdWatch(FdWatch&&) noexcept;
   FdWatch& operator=(FdWatch&&) noexcept;
 
+  void want(Interest wanted);
   void want_read(bool wanted);
   void want_write(bool wanted);
 
- private:
   struct State;
+
+ private:
   std::shared_ptr<State> state_;
 };
 

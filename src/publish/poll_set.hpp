@@ -1,5 +1,4 @@
-// PollSet: thousands of descriptors under one watch of the loop. A FdWatch costs two system calls more for each event
-// and four more for each connection, which is as much as all the rest of a health answer; here a descriptor is added
+// PollSet: thousands of descriptors under one watch of the loop, without an object for each: a descriptor is added
 // once, and the kernel forgets it when it is closed. Events carry an id, not a pointer: one that comes late (a child
 // between fork and exec still holds the descriptor) finds nobody. Loop thread.
 #pragma once

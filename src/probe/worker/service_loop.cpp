@@ -1,8 +1,4 @@
 // "vital.loop/1" over vital::Loop, and the table of services; see services.hpp.
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -15,38 +11,31 @@ namespace {
 
 std::uint64_t now(const vital_host*) { return static_cast<std::uint64_t>(Loop::now().time_since_epoch().count()); }
 
-// What the descriptor is ready for now. The loop's word may be a moment old, and does not tell a hang-up from data.
-void look(vital_watch& watch) {
-  pollfd p{watch.fd, 0, 0};
-  if ((watch.events & VITAL_READABLE) != 0) p.events |= POLLIN;
-  if ((watch.events & VITAL_WRITABLE) != 0) p.events |= POLLOUT;
-  if (poll(&p, 1, 0) <= 0) return;
-  std::uint32_t events = 0;
-  if ((p.revents & (POLLIN | POLLPRI)) != 0) events |= VITAL_READABLE;
-  if ((p.revents & POLLOUT) != 0) events |= VITAL_WRITABLE;
-  // An error is found by whoever reads or writes: tell what was asked for.
-  if ((p.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) events |= VITAL_HANGUP | watch.events;
-  if (events == 0) return;
+FdWatch::Interest interest(std::uint32_t events) {
+  return {(events & VITAL_READABLE) != 0, (events & VITAL_WRITABLE) != 0};
+}
+
+void tell(vital_watch& watch, FdWatch::Ready ready) {
+  // An error is found by whoever reads or writes: with it comes what was asked for.
+  const std::uint32_t events = (ready.readable ? std::uint32_t{VITAL_READABLE} : 0U) |
+                               (ready.writable ? std::uint32_t{VITAL_WRITABLE} : 0U) |
+                               (ready.hung_up ? std::uint32_t{VITAL_HANGUP} : 0U);
   Instance& instance = *watch.instance;
   instance.host().call_back(instance, [&] { watch.ready(watch.user, watch.fd, events); });
 }
 
 vital_watch* watch(const vital_host* host, int fd, std::uint32_t events,
                    void (*ready)(void* user, int fd, std::uint32_t events), void* user) {
-  struct stat seen {};
-  // The kernel cannot wait for plain files and directories: they are always ready.
-  if (ready == nullptr || fstat(fd, &seen) != 0 || S_ISREG(seen.st_mode) || S_ISDIR(seen.st_mode)) return nullptr;
+  if (ready == nullptr) return nullptr;
   Instance& instance = Instance::of(host);
   auto made = std::make_unique<vital_watch>(vital_watch{&instance, fd, events, ready, user, nullptr});
   vital_watch* raw = made.get();
   try {
-    raw->watch = std::make_unique<FdWatch>(
-        instance.host().loop(), fd, [raw] { look(*raw); }, [raw] { look(*raw); });
+    raw->watch = std::make_unique<FdWatch>(instance.host().loop(), fd, interest(events),
+                                           [raw](FdWatch::Ready what) { tell(*raw, what); });
   } catch (const std::exception&) {
-    return nullptr;
+    return nullptr;  // the kernel cannot wait for plain files and directories: they are always ready
   }
-  raw->watch->want_read((events & VITAL_READABLE) != 0);
-  raw->watch->want_write((events & VITAL_WRITABLE) != 0);
   instance.watches.emplace(raw, std::move(made));
   return raw;
 }
@@ -54,8 +43,7 @@ vital_watch* watch(const vital_host* host, int fd, std::uint32_t events,
 void change(vital_watch* watch, std::uint32_t events) {
   if (watch == nullptr) return;
   watch->events = events;
-  watch->watch->want_read((events & VITAL_READABLE) != 0);
-  watch->watch->want_write((events & VITAL_WRITABLE) != 0);
+  watch->watch->want(interest(events));
 }
 
 void unwatch(vital_watch* watch) {
