@@ -20,7 +20,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration gather = 200ms;      // let rows gather this long before a transaction
+// Rows gather before a transaction. What happened is on the disk soon; results, which come by the thousand, wait
+// longer, since each page of the index is written once for all of a transaction. Who asks waits for neither.
+constexpr Duration gather_events = 200ms;
+constexpr Duration gather_results = 1s;
 constexpr Duration reopen_after = 10s;  // after the disk refused
 constexpr Duration prune_every = 60s;
 constexpr Duration prune_time = 1s;      // of one go at it; the rest waits for the next
@@ -44,6 +47,7 @@ struct Journal::Impl {
   std::condition_variable changed;
   JournalBounds bounds;
   std::deque<JournalRow> rows;
+  bool has_event = false;  // among the rows: something else than results
   std::deque<std::function<void(Tables*)>> questions;
   JournalStats stats;
   bool is_stopping = false;
@@ -191,9 +195,12 @@ struct Journal::Impl {
     std::unique_lock lock(m);
     while (true) {
       changed.wait_for(lock, 30s, [&] { return is_stopping || !rows.empty() || !questions.empty(); });
-      if (!is_stopping && questions.empty() && !rows.empty()) {
-        changed.wait_for(lock, gather, [&] { return is_stopping || !questions.empty(); });
+      if (!rows.empty()) {
+        const auto is_full = [&] { return is_stopping || !questions.empty() || rows.size() >= queue_bound / 4; };
+        changed.wait_for(lock, gather_results, [&] { return has_event || is_full(); });
+        changed.wait_for(lock, gather_events, is_full);
       }
+      has_event = false;
       std::deque<JournalRow> batch;
       batch.swap(rows);
       std::deque<std::function<void(Tables*)>> asked;
@@ -215,15 +222,19 @@ struct Journal::Impl {
   }
 
   void push(JournalRow row) {
+    bool is_news = false;  // for the thread: most results only join those that gather
     {
       const std::lock_guard lock(m);
       if (is_stopping || rows.size() >= queue_bound) {
         ++stats.dropped_queue;
         return;
       }
+      const bool is_first_event = !has_event && !std::holds_alternative<JournalResult>(row);
+      has_event = has_event || is_first_event;
       rows.push_back(std::move(row));
+      is_news = is_first_event || rows.size() == 1 || rows.size() == queue_bound / 4;
     }
-    changed.notify_all();
+    if (is_news) changed.notify_all();
   }
 
   void ask(std::function<void(Tables*)> question) {
