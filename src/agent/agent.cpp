@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration beat_every = 250ms;
+constexpr Duration wakes_apart = 1ms;  // so much later a probe may start, or a deadline be seen
 constexpr Duration show_at_least_every = 5s;
 constexpr Duration save_at_most_every = 1s;  // but overlays are saved at once
 constexpr Duration save_at_least_every = 1min;
@@ -138,8 +139,7 @@ Ports Agent::ports() {
   };
   p.timed = [this](const Step& step) {
     board_.valid_until.store(step.valid_until);
-    woken_at_ = step.wake_at;
-    wake_timer_->arm_at(step.wake_at);
+    wake_by(step.wake_at);
   };
   return p;
 }
@@ -225,7 +225,18 @@ void Agent::start() {
   notify::ready(status_);
 }
 
+// What comes due close together is one wake-up. A wake-up that is close already stays: results that keep coming must
+// not push it away.
+void Agent::wake_by(Instant due) {
+  const Instant soonest = Loop::now() + wakes_apart;
+  if (is_wake_armed_ && due <= woken_at_ && woken_at_ <= soonest) return;
+  woken_at_ = std::max(due, soonest);
+  is_wake_armed_ = true;
+  wake_timer_->arm_at(woken_at_);
+}
+
 void Agent::wake() {
+  is_wake_armed_ = false;
   const Now now = Loop::both();
   lag_.add(now.mono, now.mono - woken_at_);
   look_at_host(now.mono);

@@ -61,6 +61,7 @@ class Agent {
   Ports ports();
   void start();
   void beat();
+  void wake_by(Instant due);
   void wake();
   void look_at_host(Instant now);
   void show_soon();
@@ -131,6 +132,7 @@ class Agent {
   OwnTrouble own_trouble_;
   WorstOfLastMinute lag_;
   Instant woken_at_{};  // when the wake timer ought to fire
+  bool is_wake_armed_ = false;
   Instant beat_at_{};   // when the beat ought to come
   Instant shown_at_{};
   bool is_show_due_ = false;
