@@ -133,7 +133,7 @@ class Agent {
   WorstOfLastMinute lag_;
   Instant woken_at_{};  // when the wake timer ought to fire
   bool is_wake_armed_ = false;
-  Instant beat_at_{};   // when the beat ought to come
+  Instant beat_at_{};  // when the beat ought to come
   Instant shown_at_{};
   bool is_show_due_ = false;
 
