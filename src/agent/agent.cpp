@@ -94,6 +94,11 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   front_->on_consumer([this, mail = mail_](const char* event, const SeenConsumer& c) {
     Fields fields{{"kind", std::string(c.kind)}, {"address", c.address}, {"path", c.path}};
     if (c.interval > Duration{}) fields.emplace_back("interval", friendly_duration(c.interval));
+    if (event == std::string_view("consumer_believes")) {
+      if (!c.belief.server.empty()) fields.emplace_back("server", c.belief.server);
+      fields.emplace_back("from", c.believed_before);
+      fields.emplace_back("to", c.belief.state);
+    }
     mail->post([this, event = std::string(event), fields] { say(Note::Level::info, event, fields); });
   });
   facts_.version = VITALD_VERSION;

@@ -130,12 +130,35 @@ Consumers::Slot Consumers::see(const Sighting& s, Slot guess, Now now) {
   ++c.requests;
   c.last_at = now.mono;
   c.last_seen = now.wall;
-  if (!s.server_state.empty()) c.belief = read_server_state(s.server_state);
+  bool believes_else = false;
+  if (!s.server_state.empty()) {
+    ConsumerBelief belief = read_server_state(s.server_state);
+    believes_else = !c.belief.state.empty() && belief.state != c.belief.state;
+    if (believes_else) c.believed_before = c.belief.state;
+    c.belief = std::move(belief);
+  }
   const bool is_back = std::exchange(c.is_lost, false);
-  if (told_ && !is_person(c.kind) && (c.requests == settled_after || (is_back && c.requests > settled_after))) {
-    told_("consumer_seen", c);
+  if (c.requests == settled_after || (is_back && c.requests > settled_after)) {
+    tell("consumer_seen", c, now.mono);
+  } else if (believes_else && c.requests > settled_after) {
+    tell("consumer_believes", c, now.mono);
   }
   return slot;
+}
+
+void Consumers::tell(const char* event, const SeenConsumer& consumer, Instant now) {
+  if (!told_ || is_person(consumer.kind)) return;
+  const auto earned = (now - may_tell_from_) / told_every;
+  if (earned > 0) {
+    may_tell_ = static_cast<unsigned>(std::min<long long>(most_told_at_once, may_tell_ + earned));
+    may_tell_from_ = now;
+  }
+  if (may_tell_ == 0) {
+    ++untold_;
+    return;
+  }
+  --may_tell_;
+  told_(event, consumer);
 }
 
 void Consumers::answered(Slot slot, int code, std::string_view word) {
@@ -205,7 +228,7 @@ void Consumers::sweep(Instant now) {
         std::max(shortest_absence, absence_factor * std::max(c.interval, c.longest) + absence_extra);
     if (c.is_lost || absence <= patience) continue;
     c.is_lost = true;
-    if (told_ && !is_person(c.kind) && c.requests >= settled_after) told_("consumer_lost", c);
+    if (c.requests >= settled_after) tell("consumer_lost", c, now);
   }
 }
 
@@ -266,6 +289,7 @@ std::string consumers_document(const Consumers& consumers, Now now) {
   }
   out.end_array();
   out.field("evicted", consumers.evicted());
+  out.field("events_dropped", consumers.untold());
   out.end_object();
   return out.take();
 }

@@ -49,6 +49,7 @@ struct SeenConsumer {
   std::string path;
   std::string user_agent;
   ConsumerBelief belief;
+  std::string believed_before;  // the state before the last change of it
   WallTime first_seen{};
   WallTime last_seen{};
   Instant last_at{};
@@ -63,6 +64,8 @@ struct SeenConsumer {
 class Consumers {
  public:
   static constexpr std::size_t most = 256;
+  static constexpr unsigned most_told_at_once = 32;  // then one every told_every: who scans us fills no journal
+  static constexpr Duration told_every = std::chrono::seconds(10);
   static constexpr std::uint64_t settled_after = 3;  // requests: fewer may have been somebody who looked once
 
   using Slot = std::uint32_t;
@@ -79,8 +82,8 @@ class Consumers {
   Slot see(const Sighting& sighting, Slot guess, Now now);
   void answered(Slot slot, int code, std::string_view word = {});
 
-  // Called when a recognised consumer has settled, and when it has not come for too long: "consumer_seen",
-  // "consumer_lost".
+  // Called when a recognised consumer has settled, when it believes something else than before, and when it has not
+  // come for too long: "consumer_seen", "consumer_believes", "consumer_lost". Not more often than the bound above.
   void when_changed(std::function<void(const char* event, const SeenConsumer&)> told) { told_ = std::move(told); }
   // Looks for who has not come; call about once a second.
   void sweep(Instant now);
@@ -89,6 +92,7 @@ class Consumers {
   std::vector<SeenConsumer> list() const;                              // settled first, each group by address
   std::vector<std::pair<std::string, std::uint64_t>> by_kind() const;  // of those that settled and still come
   std::uint64_t evicted() const { return evicted_; }
+  std::uint64_t untold() const { return untold_; }  // events beyond the bound
 
  private:
   struct Entry {
@@ -101,15 +105,19 @@ class Consumers {
   bool is_it(const Entry& entry, const Sighting& sighting) const;
   Slot place_for(const Sighting& sighting, std::uint64_t key, Now now);
   void forget(Slot slot);
+  void tell(const char* event, const SeenConsumer& consumer, Instant now);
 
   std::vector<Entry> entries_ = std::vector<Entry>(1);  // [0] is none
   std::unordered_map<std::uint64_t, Slot> by_key_;
   std::vector<Slot> free_;
   std::function<void(const char*, const SeenConsumer&)> told_;
   std::uint64_t evicted_ = 0;
+  std::uint64_t untold_ = 0;
+  unsigned may_tell_ = most_told_at_once;
+  Instant may_tell_from_{};  // when may_tell_ was last made more
 };
 
-// {"consumers": [...], "evicted": n}
+// {"consumers": [...], "evicted": n, "events_dropped": n}
 std::string consumers_document(const Consumers& consumers, Now now);
 
 }  // namespace vital

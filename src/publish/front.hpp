@@ -183,6 +183,7 @@ struct FrontCounters {
   std::vector<std::pair<int, std::uint64_t>> requests;           // by status code, ascending
   std::vector<std::pair<std::string, std::uint64_t>> consumers;  // that watch now, by kind; only in /metrics
   std::uint64_t consumers_evicted = 0;
+  std::uint64_t consumer_events_dropped = 0;
 };
 
 // An address that cannot be listened on: one line that names it and says why.
@@ -206,8 +207,9 @@ class Front {
   void add_get(std::string path, GetHandler handler);
   // Before start(). [control]
   void set_stream_source(StreamSource source);
-  // Called on the front's thread when somebody has begun to watch this node ("consumer_seen") and when he has not come
-  // for too long ("consumer_lost"). Before start(). [control]
+  // Called on the front's thread when somebody has begun to watch this node ("consumer_seen"), when he believes
+  // something else of it ("consumer_believes") and when he has not come for too long ("consumer_lost"). Before start().
+  // [control]
   void on_consumer(std::function<void(const char* event, const SeenConsumer&)> told);
   void start();  // [control]
 

@@ -74,6 +74,7 @@ HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin, Consumers& c
                FrontCounters out = hall.stats().read();
                out.consumers = consumers.by_kind();
                out.consumers_evicted = consumers.evicted();
+               out.consumer_events_dropped = consumers.untold();
                return out;
              }),
       mailbox_(std::make_shared<Mailbox>()),
@@ -85,6 +86,9 @@ HttpRoom::HttpRoom(Hall& hall, const Board& board, AdminPort admin, Consumers& c
       return;
     }
     reply({200, "application/json", consumers_document(consumers_, Loop::both())});
+  });
+  add_get("/api/v1/access", [this](const GetRequest& request, const GetReply& reply) {
+    reply({200, "application/json", access_document(request.is_admin, pages_.node())});
   });
 }
 
@@ -120,6 +124,7 @@ void HttpRoom::handle(HttpPeer& peer, const Frame& frame) {
     request.body = frame.body;
     request.authorization = frame.authorization;
     request.last_event_id = frame.last_event_id;
+    request.page = signs_of(frame);
     request.is_admin = peer.origin().listener == ListenerKind::admin;
     request.is_detailed = is_detailed(peer, frame.authorization);
     request.may_authorize = !request.is_admin && peer.origin().door->details == ShowDetails::authorized;
@@ -178,7 +183,8 @@ void HttpRoom::route(HttpPeer& peer, Request& request) {
 
 void HttpRoom::answer_in_turn(HttpPeer& peer, Request request) {
   peer.park(Awaited::page);
-  request.body = {};  // no page reads it, and it points into the peer's buffer
+  request.body = {};  // no page reads these, and they point into the peer's buffer
+  request.page = {};
   if (turns_.empty()) hall_.loop().post([this] { answer_next(); });
   turns_.push_back({peer.id(), peer.ticket_, std::move(request)});
 }
@@ -207,6 +213,9 @@ bool HttpRoom::may_wait(HttpPeer& peer) {
 void HttpRoom::route_write(HttpPeer& peer, const Request& request) {
   if (!request.is_admin) {
     return answer(peer, error_response(403, "nothing is written through this address: use the admin socket"));
+  }
+  if (const PageJudgement judged = judge_page(request.page, pages_.node()); judged.code != 0) {
+    return answer(peer, error_response(judged.code, judged.why));
   }
   hand_to_agent(peer, request);
 }

@@ -199,6 +199,8 @@ void write_front(Writer& out, const FrontCounters& c) {
   out.family("vitald_consumers", "gauge", "Programs that watch this node now, by kind.");
   for (const auto& [kind, n] : c.consumers) out.sample({{"kind", kind}}, static_cast<double>(n));
   out.count("vitald_consumers_evicted_total", "Consumers forgotten to make room for others.", c.consumers_evicted);
+  out.count("vitald_consumer_events_dropped_total", "Events of consumers that were too many to be told.",
+            c.consumer_events_dropped);
   out.family("vitald_http_reports_total", "counter", "Reports of heartbeats over the health listener.");
   out.sample({{"result", "taken"}}, static_cast<double>(c.reports_taken));
   out.sample({{"result", "unauthorized"}}, static_cast<double>(c.reports_unauthorized));

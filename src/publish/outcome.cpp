@@ -282,6 +282,7 @@ Answer render_answer(const Outcome& o) {
   out.status = o.status;
   out.code = o.code;
   out.overlay = o.overlay;
+  out.state = o.state;
   out.headers = header_lines(o, o.reason);
   out.terse_headers = header_lines(o, o.terse_reason);
   out.terse_json = fmt::format(R"({{"status":"{}"}})", name(o.status)) + "\n";

@@ -6,6 +6,7 @@
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
+#include "publish/badge.hpp"
 #include "publish/documents.hpp"
 #include "publish/metrics.hpp"
 #include "publish/plain.hpp"
@@ -15,6 +16,11 @@ namespace vital {
 namespace {
 
 constexpr std::size_t most_documents = 256;
+constexpr std::size_t most_badges = 256;
+// A picture may be a few seconds old; whoever keeps it longer asks again.
+constexpr std::string_view badge_headers =
+    "Cache-Control: public, max-age=10, must-revalidate\r\nX-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'none'\r\n";
 constexpr std::string_view json_type = "application/json";
 
 Response json_response(std::string body, int code = 200) {
@@ -76,10 +82,17 @@ Response Pages::answer(const Request& request, Now now) {
   if (path == "/livez") return live(request, now);
   if (path == "/readyz") return ready(request, now);
   if (path == "/metrics") return metrics(now);
+  if (path == "/badge.svg") return badge(request, now);
   if (is_below(path, "/api/v1")) return api(request, now);
   if (const auto file = ui_file(path)) return ui_response(*file);
   if (path == "/ui") return redirect_to_ui();
-  return error_response(404, "there is no such page: try /health, /livez, /readyz, /metrics, /api/v1/status or /ui/");
+  return error_response(
+      404, "there is no such page: try /health, /livez, /readyz, /metrics, /badge.svg, /api/v1/status or /ui/");
+}
+
+std::string Pages::node() const {
+  const auto newest = board_.view.take();
+  return newest ? newest->snapshot->plan->node : std::string();
 }
 
 Response Pages::health(const Request& request, Now now) {
@@ -307,6 +320,36 @@ Response Pages::metrics(Now now) {
   out.headers = "Cache-Control: no-store\r\n";
   out.body = metrics_text(view_.get(), board_.tally.copy(), counters_(), now,
                           board_.valid_until.load(std::memory_order_acquire));
+  return out;
+}
+
+// What is told of the node or of ?service=NAME; always 200, or a browser would show a broken picture.
+Response Pages::badge(const Request& request, Now now) {
+  const std::string* asked = request.parameter("service");
+  std::string label = "vitald";
+  std::string_view word = "starting";
+  if (view_) {
+    std::optional<ServiceId> service;
+    if (asked != nullptr) {
+      const auto found = view_->by_name.find(*asked);
+      if (found == view_->by_name.end()) return error_response(404, "there is no service of that name");
+      service = ServiceId(found->second);
+    }
+    const Plan& plan = *view_->snapshot->plan;
+    label = service ? plan.at(*service).name : plan.node;
+    word = is_stalled(now) ? "stalled" : badge_word(answer_for(service));
+  }
+  const std::string key = label + '\n' + std::string(word);
+  auto found = badges_.find(key);
+  if (found == badges_.end()) {
+    if (badges_.size() == most_badges) badges_.clear();
+    found = badges_.emplace(key, std::make_shared<const std::string>(badge_svg(label, word))).first;
+  }
+  Response out;
+  out.content_type = "image/svg+xml";
+  out.shared_headers = badge_headers;
+  out.keep_body = found->second;
+  out.shared_body = *found->second;
   return out;
 }
 

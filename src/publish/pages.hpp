@@ -26,6 +26,8 @@ class Pages {
 
   // As for GET; the caller has looked at the method.
   Response answer(const Request& request, Now now);
+  // The node's name; empty before the first view.
+  std::string node() const;
 
  private:
   Response health(const Request& request, Now now);
@@ -38,6 +40,7 @@ class Pages {
   Response live(const Request& request, Now now);
   Response ready(const Request& request, Now now);
   Response metrics(Now now);
+  Response badge(const Request& request, Now now);
   Response api(const Request& request, Now now);
   bool is_stalled(Now now) const;
 
@@ -46,6 +49,8 @@ class Pages {
   std::shared_ptr<const View> view_;  // the newest seen; null before the first
   // The detailed documents of view_ that somebody asked for, by path; a new view empties it.
   std::map<std::string, std::shared_ptr<const std::string>, std::less<>> documents_;
+  // Badges by what they say; they outlive views, since most of those say the same.
+  std::map<std::string, std::shared_ptr<const std::string>, std::less<>> badges_;
 };
 
 }  // namespace vital

@@ -120,6 +120,14 @@ std::optional<std::string_view> read_header_line(std::string_view line, Frame& f
     frame.user_agent = value;
   } else if (equals_ignoring_case(name, "x-haproxy-server-state")) {
     frame.server_state = value;
+  } else if (equals_ignoring_case(name, "host")) {
+    frame.host = value;
+  } else if (equals_ignoring_case(name, "origin")) {
+    frame.origin = value;
+  } else if (equals_ignoring_case(name, "sec-fetch-site")) {
+    frame.fetch_site = value;
+  } else if (equals_ignoring_case(name, "x-vitald-node")) {
+    frame.node = value;
   } else if (equals_ignoring_case(name, "authorization")) {
     if (!frame.authorization.empty()) return "two Authorization headers";
     frame.authorization = value;

@@ -33,11 +33,15 @@ struct Frame {
   std::string_view last_event_id;  // of who comes back to a stream
   std::string_view user_agent;
   std::string_view server_state;  // x-haproxy-server-state
-  unsigned headers = 0;           // how many lines
-  bool is_bare = false;           // HTTP/0.9: "GET /" and nothing else
-  bool is_1_0 = false;            // HTTP/1.0
-  bool keeps_alive = false;       // the client wants the connection afterwards
-  bool wants_continue = false;    // Expect: 100-continue
+  std::string_view host;
+  std::string_view origin;      // of the page that sent it
+  std::string_view fetch_site;  // Sec-Fetch-Site
+  std::string_view node;        // X-Vitald-Node
+  unsigned headers = 0;         // how many lines
+  bool is_bare = false;         // HTTP/0.9: "GET /" and nothing else
+  bool is_1_0 = false;          // HTTP/1.0
+  bool keeps_alive = false;     // the client wants the connection afterwards
+  bool wants_continue = false;  // Expect: 100-continue
 };
 
 struct FrameLimits {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "publish/page_writes.hpp"
 #include "publish/request_framer.hpp"
 
 namespace vital {
@@ -21,6 +22,7 @@ struct Request {
   std::string_view body;           // as in the frame
   std::string_view authorization;  // as in the frame
   std::string_view last_event_id;  // as in the frame
+  PageSigns page;                  // point into the peer's buffer, as the three above
   bool is_admin = false;           // came through the admin socket
   bool is_detailed = false;        // may see more than the verdict
   bool may_authorize = false;      // would see more with a token or a client certificate

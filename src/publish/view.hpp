@@ -91,11 +91,12 @@ struct Answer {
   Verdict status = Verdict::fail;  // pass, warn or fail
   int code = 503;
   OverlayKind overlay = OverlayKind::none;
-  std::string headers;        // of this status, each line with its CRLF; for those who may see details
-  std::string terse_headers;  // the same, with a reason that names no more than check, verdict and cause
-  std::string terse_json;     // {"status":"pass"} and a newline
-  std::string text;           // "pass\n"
-  std::string haproxy;        // the agent-check line, newline included
+  State state = State::pending;  // below the overlay
+  std::string headers;           // of this status, each line with its CRLF; for those who may see details
+  std::string terse_headers;     // the same, with a reason that names no more than check, verdict and cause
+  std::string terse_json;        // {"status":"pass"} and a newline
+  std::string text;              // "pass\n"
+  std::string haproxy;           // the agent-check line, newline included
   std::optional<Instant> oldest_evidence;
 };
 

@@ -1,16 +1,18 @@
 """The page at /ui/ in a real browser: what it shows is true, comes by itself, can be read by everybody, and whatever a
 server under watch writes stays text."""
+import contextlib
 import http.server
 import json
 import os
 import pathlib
 import re
+import socket
 import threading
 import time
 
 import pytest
 
-from agent import Agent, Listener, free_port
+from agent import Agent, Listener, fetch, free_port
 from servers import Postgres, temporary_directory
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
@@ -165,6 +167,115 @@ def test_who_asks_who_is_told_and_who_is_primary_stand_below(browser, site):
     browser.screenshot("around")
 
 
+def test_availability_stands_there_with_planned_time_apart(browser, site):
+    agent, _, _ = site
+    opened(browser, agent)
+    browser.wait_for("return document.getElementById('availability').textContent.includes('service web')")
+    rows = browser.run("return [...document.querySelectorAll('#availability tbody tr')].map((r) => [...r.children].map((c) => c.textContent))")
+    assert all(len(r) == 8 for r in rows) and any(re.match(r"^(100%|\d\d?\.\d{3}%)$", r[1]) for r in rows), rows
+
+
+def test_every_section_says_where_its_numbers_come_from(browser, site):
+    agent, _, _ = site
+    opened(browser, agent)
+    links = browser.run("return [...document.querySelectorAll('h2')].map((h) => [h.id, h.querySelector('a.api')?.getAttribute('href')])")
+    assert links and all(href and agent.health(href).status == 200 for _, href in links), links
+
+
+class Forward:
+    """What `ssh -L PORT:admin.sock` does: a TCP port of this host that leads to the agent's admin socket."""
+
+    def __init__(self, path):
+        self.path, self.server = str(path), socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.address = "127.0.0.1:%d" % self.server.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.server.accept()[0]
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self.path)
+                for a, b in ((near, far), (far, near)):
+                    threading.Thread(target=self.carry, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def carry(a, b):
+        with contextlib.suppress(OSError):
+            while data := a.recv(65536):
+                b.sendall(data)
+        with contextlib.suppress(OSError):
+            b.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+
+def click(browser, selector):
+    browser.run("document.querySelector(arguments[0]).click()", selector)
+
+
+def fill(browser, selector, text):
+    browser.run("const e = document.querySelector(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('input', {bubbles: true}))",
+                selector, text)
+
+
+def test_over_a_health_address_the_page_has_no_buttons(browser, site):
+    agent, _, _ = site
+    opened(browser, agent)
+    answer_is(browser, "pass")
+    assert browser.run("return document.querySelectorAll('.action').length") == 0
+    assert agent.health("/api/v1/access").json() == {"may_write": False, "node": "web-1"}
+    assert agent.health("/api/v1/maintenance", method="POST", body="{}").status == 403
+
+
+def test_over_the_admin_socket_a_drain_is_laid_once_the_nodes_name_is_typed(browser, site):
+    agent, _, _ = site
+    with Forward(agent.socket) as forward:
+        browser.complaints()
+        browser.open(f"http://{forward.address}/ui/")
+        browser.wait_for("return document.querySelectorAll('.card .action').length >= 6")
+        click(browser, "#node-actions .action")  # Drain
+        browser.wait_for("return document.getElementById('confirm').open")
+        assert "web-1" in browser.text("#confirm") and browser.run("return document.getElementById('confirm-go').disabled")
+        fill(browser, "#confirm-node", "web-2")
+        assert browser.run("return document.getElementById('confirm-go').disabled"), "another node's name is no yes"
+        fill(browser, "#confirm-reason", MARKUP)
+        fill(browser, "#confirm-node", "web-1")
+        browser.screenshot("confirm")
+        click(browser, "#confirm-go")
+        answer_is(browser, "drain")
+        browser.wait_for("return !document.getElementById('confirm').open")
+        overlay = agent.admin("/api/v1/status").json()["overlays"][0]
+        assert (overlay["kind"], overlay["service"], overlay["reason"]) == ("drain", None, MARKUP) and overlay["until"]
+        browser.wait_for("return document.querySelectorAll('#node-actions .action').length === 1")
+        click(browser, "#node-actions .action")  # Resume
+        fill(browser, "#confirm-node", "web-1")
+        click(browser, "#confirm-go")
+        answer_is(browser, "pass")
+        assert agent.admin("/api/v1/status").json()["overlays"] == []
+        assert browser.run("return window.owned") is None and browser.complaints() == []
+
+
+def test_another_page_of_the_same_browser_cannot_write(browser, site):
+    """As a web site does that knows of the forwarded port: a form's kind of request, which needs no leave of ours to be sent."""
+    agent, _, says = site
+    with Forward(agent.socket) as forward:
+        browser.open(says.url)
+        for headers in ({}, {"X-Vitald-Node": "web-1"}):
+            browser.driver.execute_async_script("""
+                const done = arguments[2];
+                fetch('http://' + arguments[0] + '/api/v1/maintenance', {method: 'POST', mode: Object.keys(arguments[1]).length ? 'cors' : 'no-cors',
+                  headers: arguments[1], body: '{"kind":"drain"}'}).then(() => done('sent'), () => done('refused'))""", forward.address, headers)
+        assert agent.admin("/api/v1/status").json()["overlays"] == []
+        said = fetch(forward.address, "/api/v1/maintenance", "POST", "{}", {"Origin": f"http://{forward.address}", "Sec-Fetch-Site": "same-origin"})
+        assert said.status == 428 and "web-1" in said.json()["error"]
+
+
 def test_markup_of_a_server_or_an_operator_is_shown_as_text(browser, site):
     agent, _, says = site
     opened(browser, agent)
@@ -221,7 +332,7 @@ def test_the_page_speaks_japanese_to_who_prefers_it(site):
         opened(browser, agent)
         answer_is(browser, "正常")
         assert browser.run("return document.documentElement.lang") == "ja"
-        assert browser.text("#checks-title") == "チェック"
+        assert browser.text("#checks-title span") == "チェック"
         browser.screenshot("japanese")
 
 

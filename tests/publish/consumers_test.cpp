@@ -95,6 +95,42 @@ TEST_CASE("who came once, stays away and looks in again has not settled") {
   CHECK(room.told == std::vector<std::string>{"consumer_seen haproxy 10.0.0.1"});
 }
 
+TEST_CASE("a change of what a balancer believes is told, its way there and a first word are not") {
+  Room room;
+  const auto says = [&](const char* state) {
+    room.consumers.see({host(1), "haproxy", "/health", {}, state}, Consumers::none, room.now);
+    room.pass(1s);
+  };
+  for (const char* state : {"UP 1/3; name=web/s1", "DOWN 0/2", "UP 1/3", "UP 1/3"}) says(state);  // not settled yet
+  CHECK(room.told == std::vector<std::string>{"consumer_seen haproxy 10.0.0.1"});
+  says("UP 2/3");
+  says("UP 3/3");
+  CHECK(room.told.size() == 1);
+  says("DOWN 0/2; name=web/s1");
+  REQUIRE(room.told.size() == 2);
+  CHECK(room.told.back() == "consumer_believes haproxy 10.0.0.1");
+  CHECK(room.consumers.list()[0].believed_before == "UP");
+  CHECK(room.consumers.list()[0].belief.state == "DOWN");
+  room.see(1);  // one request without the header changes nothing
+  says("DOWN 1/2");
+  CHECK(room.told.size() == 2);
+}
+
+TEST_CASE("somebody who pretends to be a thousand balancers is counted, not told") {
+  Room room;
+  for (unsigned i = 0; i < 3000; ++i) {
+    const unsigned who = i / 3;
+    room.consumers.see(
+        {host(static_cast<std::uint8_t>(who % 250), static_cast<std::uint8_t>(who / 250)), "envoy", "/health", {}, {}},
+        Consumers::none, room.now);
+  }
+  CHECK(room.told.size() == Consumers::most_told_at_once);
+  CHECK(room.consumers.untold() == 1000 - Consumers::most_told_at_once);
+  room.pass(Consumers::told_every);
+  for (int i = 0; i < 6; ++i) room.see(static_cast<std::uint8_t>(251 + i / 3), "haproxy");
+  CHECK(room.told.size() == Consumers::most_told_at_once + 1);
+}
+
 TEST_CASE("the table is bounded; who came once gives way to who comes always") {
   Room room;
   for (int i = 0; i < 5; ++i) room.see(1);

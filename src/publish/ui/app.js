@@ -1,8 +1,10 @@
 // The page's heart: reads the API, hands each part what it shows, and says so when the agent does not answer. What it shows
 // may come from servers under watch: no text ever becomes markup (dom.js).
 import {byId, setText} from './dom.js';
+import {actions, learnAccess} from './actions.js';
 import {period, read, Refused, Stream} from './agent.js';
 import {showConsumers, showFailovers, showOutputs, showOverlays} from './around.js';
+import {showAvailability} from './availability.js';
 import {openByAddress, showChecks, tickChecks} from './checks.js';
 import {forgetEvents, lastEvent, showEvents, takeEvents} from './events.js';
 import {showLink, showNode} from './node.js';
@@ -50,8 +52,10 @@ async function refresh() {
     answeredAt = new Date();
     if (startedAt !== null && startedAt !== status.started) forgetEvents();
     startedAt = status.started;
+    if (isFirst) await learnAccess(refreshSoon);
     showNode(status);
-    showServices(status.services, checks.checks);
+    showServices(status.services, checks.checks, status.overlays);
+    byId('node-actions').replaceChildren(...[actions(null, status.overlays.some((o) => !o.service))].filter(Boolean));
     showChecks(checks.checks);
     showOverlays(status.overlays);
     showTrouble(null);
@@ -67,6 +71,7 @@ async function refresh() {
     showConsumers(consumers);
     showOutputs(outputs);
     showFailovers(failovers);
+    await showAvailability();
   } catch (error) {
     showTrouble(error);
   }

@@ -1,4 +1,5 @@
 // Services as trees: each with its rule, every member with its state, the cause on top.
+import {actions} from './actions.js';
 import {byId, element, link, pill} from './dom.js';
 import {shown} from './node.js';
 import {localTime, timeElement} from './time.js';
@@ -42,15 +43,17 @@ function card(service, states) {
     service.is_withheld ? element('p', {class: 'why'}, word('withheld')) : null,
     service.description ? element('p', {class: 'soft'}, service.description) : null,
     service.rule ? rule(service.rule, states) : element('p', {class: 'soft'}, service.checks.join(', ')),
-    element('p', {class: 'soft'}, timeElement(service.since, word('since', {time: service.since ? localTime(service.since) : '–'})), weight));
+    element('p', {class: 'soft'}, timeElement(service.since, word('since', {time: service.since ? localTime(service.since) : '–'})), weight),
+    actions(service.name, states.held.has(service.name)));
 }
 
-export function showServices(services, checks) {
+export function showServices(services, checks, overlays) {
   const states = {
+    held: new Set(overlays.map((o) => o.service)),
     checks: new Map(checks.map((c) => [c.name, c.state])),
     services: new Map(services.map((s) => [s.name, shown(s)])),
   };
-  const now = JSON.stringify([services.map((s) => ({...s, evidence_age_ms: 0})), [...states.checks]]);
+  const now = JSON.stringify([services.map((s) => ({...s, evidence_age_ms: 0})), [...states.checks], [...states.held]]);
   if (now === last) return;
   last = now;
   byId('services').replaceChildren(...services.map((s) => card(s, states)));

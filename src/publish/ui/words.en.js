@@ -35,5 +35,8 @@ export const words = {
   believes: 'Believes', output: 'Output', state: 'State', last_error: 'Last error', last_change: 'Last change',
   topology: 'Topology', primary: 'Primary', members: 'Members', down: 'down', from: 'From', to: 'To', came_back: '(came back)',
   started: 'First bad sample', down_for: 'Down', leaderless: 'Leaderless', followed: 'Followed',
+  do_drain: 'Drain', do_maintenance: 'Maintenance', do_resume: 'Resume', cancel: 'Cancel', how_long: 'For',
+  type_node: 'Type the node’s name to confirm: {node}',
+  availability: 'Availability', down_in: 'Down in {time}', planned: 'Planned', not_known: 'Not known', check: 'check',
   no_events: 'Nothing has happened that matches.', repeats: '×{count}',
 };

@@ -35,5 +35,8 @@ export const words = {
   believes: '相手の認識', output: '通知先', state: '状態', last_error: '直近のエラー', last_change: '直近の変更',
   topology: 'トポロジー', primary: 'プライマリー', members: 'メンバー', down: '停止', from: '旧', to: '新', came_back: '(復帰)',
   started: '最初の異常', down_for: '停止時間', leaderless: 'プライマリー不在', followed: '追従まで',
+  do_drain: '切り離す', do_maintenance: 'メンテナンスにする', do_resume: '再開する', cancel: 'キャンセル', how_long: '期間',
+  type_node: '確認のためノード名を入力してください: {node}',
+  availability: '可用性', down_in: '停止 ({time})', planned: '計画停止', not_known: '不明', check: 'チェック',
   no_events: '該当するイベントはありません。', repeats: '×{count}',
 };
