@@ -27,6 +27,8 @@ constexpr auto subcommands = std::to_array<Subcommand>({
     {"probe", cmd::probe, "one configured check, once, with what it saw"},
     {"replay", cmd::replay, "what was recorded through another configuration (vitalctl replay)"},
     {"advise", cmd::advise, "what was recorded says about the settings (vitalctl advise)"},
+    {"doctor", cmd::doctor, "what is wrong with this installation, and how to mend it (vitalctl doctor)"},
+    {"init", cmd::init, "a first configuration, from what listens on this host (vitalctl init)"},
     {"modules", cmd::modules, "the check types found, with their options"},
     {"module-test", cmd::module_test, "one module through its contract, for those who write them"},
 });

@@ -28,7 +28,9 @@ constexpr int exit_config = 78;
 // Subcommands; argv[0] is the subcommand's own name. A new one is a line here and a line in main.cpp.
 int advise(int argc, char** argv);
 int check_config(int argc, char** argv);
+int doctor(int argc, char** argv);
 int explain(int argc, char** argv);
+int init(int argc, char** argv);
 int modules(int argc, char** argv);
 int module_test(int argc, char** argv);
 int probe(int argc, char** argv);

@@ -4,18 +4,22 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "cmd/cmd.hpp"
 #include "cmd/loading.hpp"
 #include "config/config.hpp"
+#include "core/rules.hpp"
 
 namespace vital::cmd {
 namespace {
 
-constexpr Option options[] = {config_option};
-constexpr Usage usage{"vitald explain", "-c FILE", "Shows what the agent will do with a configuration.",
+using Json = nlohmann::ordered_json;
+
+constexpr Option options[] = {config_option, {0, "json", "", "as JSON"}};
+constexpr Usage usage{"vitald explain", "-c FILE [--json]", "Shows what the agent will do with a configuration.",
                       "vitald explain -c /etc/vitald/vitald.yaml", options};
 
 std::string labels_of(const std::map<std::string, std::string>& labels) {
@@ -214,6 +218,50 @@ class Explainer {
   const Paint& paint_;
 };
 
+Json to_json(const Config& config) {
+  const Plan& plan = *config.plan;
+  Json checks = Json::array(), services = Json::array(), outputs = Json::array(), topologies = Json::array();
+  for (std::size_t i = 0; i < plan.checks.size(); ++i) {
+    const CheckPlan& c = plan.checks[i];
+    Json settings = Json::array(), depends_on = Json::array();
+    for (const Setting& s : config.settings[i])
+      settings.push_back({{"name", s.name}, {"value", s.value}, {"from", s.from}});
+    for (const CheckId id : c.depends_on) depends_on.push_back(plan.at(id).name);
+    checks.push_back({{"name", c.name},
+                      {"type", c.type},
+                      {"description", c.description},
+                      {"settings", std::move(settings)},
+                      {"depends_on", std::move(depends_on)}});
+  }
+  for (const ServicePlan& s : plan.services) {
+    Json behind = Json::array();
+    for (const CheckId id : rules::checks_of(plan, s.rule)) behind.push_back(plan.at(id).name);
+    services.push_back({{"name", s.name}, {"description", s.description}, {"checks", std::move(behind)}});
+  }
+  for (const OutputSpec& o : config.outputs) {
+    outputs.push_back(
+        {{"name", o.name}, {"type", type_of(o)}, {"service", o.service.empty() ? Json() : Json(o.service)}});
+  }
+  for (const TopologyPlan& t : config.topologies) topologies.push_back(t.name);
+  Json health = Json::array();
+  for (const HealthListener& h : config.health) {
+    for (const std::string& address : h.addresses) health.push_back(address);
+  }
+  return {{"node", plan.node},
+          {"files", config.files},
+          {"profile", config.profile},
+          {"state_dir", config.state_dir},
+          {"checks", std::move(checks)},
+          {"services", std::move(services)},
+          {"told",
+           {{"health", std::move(health)},
+            {"haproxy", config.haproxy ? Json(config.haproxy->addresses) : Json::array()},
+            {"grpc", config.grpc ? Json(config.grpc->addresses) : Json::array()},
+            {"admin", config.admin.socket},
+            {"outputs", std::move(outputs)}}},
+          {"topologies", std::move(topologies)}};
+}
+
 }  // namespace
 
 int explain(int argc, char** argv) {
@@ -222,7 +270,11 @@ int explain(int argc, char** argv) {
   const Loaded loaded = load_config(loading(args.value("config")));
   print_problems(loaded);
   if (loaded.config == nullptr) return exit_config;
-  Explainer(*loaded.config, Paint()).print();
+  if (args.has("json")) {
+    fmt::print("{}\n", to_json(*loaded.config).dump(2, ' ', false, Json::error_handler_t::replace));
+  } else {
+    Explainer(*loaded.config, Paint()).print();
+  }
   return exit_ok;
 }
 

@@ -7,20 +7,17 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
 #include "cmd/cmd.hpp"
 #include "cmd/loading.hpp"
+#include "cmd/probing.hpp"
 #include "config/config.hpp"
-#include "core/evidence.hpp"
-#include "probe/pool.hpp"
 
 namespace vital::cmd {
 namespace {
 
-using namespace std::chrono_literals;
 using Json = nlohmann::ordered_json;
 
 constexpr int exit_unknown = 3;  // as Nagios plugins say it, also for what kept us from looking
@@ -35,40 +32,6 @@ constexpr Usage usage{
     exit_unknown};
 
 std::string ms(Duration d) { return fmt::format("{:.1f} ms", seconds(d) * 1e3); }
-
-// One probe on a loop of its own; the verdict at the deadline as the agent's core would give it.
-ProbeResult probe_once(const std::string& worker, const std::shared_ptr<const CheckSpec>& spec, const CheckPlan& plan) {
-  Loop loop;
-  std::optional<ProbeResult> found;
-  PoolOptions pool_options;
-  pool_options.worker = worker;
-  pool_options.max_blocking = 1;
-  pool_options.proves_ends = true;
-  Pool::Handlers handlers;
-  handlers.done = [&](ProbeId, ProbeResult result) {
-    found = std::move(result);
-    loop.stop();
-  };
-  handlers.note = [](const Note& note) {
-    std::string line = note.event;
-    for (const auto& [key, value] : note.fields) line += " " + key + "=" + value;
-    fmt::print(stderr, "vitald probe: {}\n", one_line(line));
-  };
-  Pool pool(loop, pool_options, handlers);
-  const Instant started = Loop::now();
-  const Instant deadline = started + plan.timeout;
-  Timer late(loop, [&] {
-    pool.abandon(ProbeId(1));
-    Evidence ours;
-    ours.timer_overshoot = Loop::now() - deadline;
-    found = evidence::deadline_result(plan.timeout, false, ours);
-    loop.stop();
-  });
-  late.arm_at(deadline);
-  loop.post([&] { pool.start(ProbeId(1), spec, 0, deadline); });
-  loop.run();
-  return evidence::judge(plan, std::move(*found), plan.timeout).result;
-}
 
 Json to_json(const CheckPlan& plan, const ProbeResult& r) {
   const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
@@ -148,7 +111,9 @@ int probe(int argc, char** argv) {
     fmt::print(stderr, "vitald probe: nothing to run, '{}' is reported by somebody else\n", wanted);
     return exit_unknown;
   }
-  const ProbeResult result = probe_once(load.worker, spec, plan.at(*check));
+  ProbeResult result;
+  probe_each(std::string(usage.command), load.worker, *loaded.config, {*check},
+             [&](CheckId, const ProbeResult& found) { result = found; });
   if (args.has("json")) {
     fmt::print("{}\n", to_json(plan.at(*check), result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "ctl/ctl.hpp"
+#include "ctl/progress.hpp"
 
 namespace vital::ctl {
 namespace {
@@ -36,7 +37,10 @@ int check(int argc, char** argv) {
   if (args.is_done()) return args.exit_code();
   if (args.operands().empty()) throw CtlError("which check? vitalctl check --help shows how");
   const Client agent(socket_path(args));
-  const Reply reply = agent.ask("POST", "/api/v1/checks/" + encode(args.operands().front()) + "/run", {}, 65s);
+  const Reply reply = [&] {
+    const Progress progress("probing " + one_line(args.operands().front(), 64));
+    return agent.ask("POST", "/api/v1/checks/" + encode(args.operands().front()) + "/run", {}, 65s);
+  }();
   if (reply.status != 200) throw CtlError(error_of(reply));
   const Json seen = Json::parse(reply.body);
   const std::string verdict = string_at(seen, "verdict");

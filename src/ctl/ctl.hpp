@@ -28,9 +28,12 @@ int failover(int argc, char** argv);
 int availability(int argc, char** argv);
 int replay(int argc, char** argv);
 int advise(int argc, char** argv);
+int doctor(int argc, char** argv);
+int init(int argc, char** argv);
 int reload(int argc, char** argv);
 int lint_command(int argc, char** argv);
 int report(int argc, char** argv);
+int names(int argc, char** argv);
 
 constexpr cmd::Option socket_option{0, "socket", "PATH", "the agent's admin socket, or $VITALD_SOCKET",
                                     "/run/vitald/admin.sock"};

@@ -30,13 +30,16 @@ constexpr cmd::Option events_options[] = {
     {0, "check", "NAME", "only what names this check"},
     {0, "event", "NAME", "only this event, such as check_state; several with commas between"},
     {0, "limit", "N", "the newest N; without it all, page by page"},
+    {0, "results", "", "the result of every attempt of every probe instead"},
     {'f', "follow", "", "go on with what comes"},
     {0, "json", "", "one JSON object a line"},
     socket_option,
 };
-constexpr cmd::Usage events_usage{"vitalctl events", "[--since 1h] [--follow] [--json]",
-                                  "Prints what happened, oldest first: state changes, decisions, refusals.",
-                                  "vitalctl events --since 1h --check db", events_options};
+constexpr cmd::Usage events_usage{
+    "vitalctl events", "[--since 1h] [--follow | --results] [--json]",
+    "Prints what happened, oldest first: state changes, decisions, refusals; or with "
+    "--results what each probe\nfound. With --json an object a line, to export the journal.",
+    "vitalctl events --since 1h --check db", events_options};
 
 constexpr cmd::Option history_options[] = {
     {0, "since", "WHEN", "a duration back (30d) or a time (2026-01-31T12:00:00Z)", "24h"},
@@ -68,6 +71,20 @@ void print(const Json& event, bool is_json, const cmd::Paint& paint) {
   }
   fmt::print("{}  {}{}\n", paint.dim(event.at("at").get<std::string>()),
              painted(paint, ink, one_line(event.at("event").get<std::string>(), 64)), fields);
+}
+
+void print_result(const Json& r, bool is_json, const cmd::Paint& paint) {
+  if (is_json) {
+    fmt::print("{}\n", r.dump());
+    return;
+  }
+  const std::string verdict = r.at("verdict"), cause = r.at("cause");
+  const Json& text = r.at("output");
+  fmt::print("{}  {} {}{} in {}{}\n", paint.dim(r.at("at").get<std::string>()),
+             one_line(r.at("check").get<std::string>(), 128), painted(paint, ink_of(verdict), verdict),
+             cause == "none" ? "" : "/" + cause,
+             r.at("duration_ms").is_number() ? friendly_ms(r.at("duration_ms").get<double>()) : "-",
+             text.is_string() && !text.get<std::string>().empty() ? "  " + one_line(text.get<std::string>()) : "");
 }
 
 // Goes on with what comes after `last`, over restarts of the agent, until nobody reads what is printed.
@@ -133,6 +150,11 @@ std::string print_hours(const Json& hours, const cmd::Paint& paint) {
 int events(int argc, char** argv) {
   const cmd::Arguments args(events_usage, argc, argv);
   if (args.is_done()) return args.exit_code();
+  const bool of_results = args.has("results");
+  if (of_results && (args.has("follow") || args.has("event"))) {
+    throw CtlError("--results goes with --since, --until, --check, --limit and --json");
+  }
+  const std::string path = of_results ? "/api/v1/results?" : "/api/v1/events?";
   const Client agent(socket_path(args));
   std::string filter;
   for (const char* name : {"check", "event"}) {
@@ -147,8 +169,14 @@ int events(int argc, char** argv) {
   std::string from = args.has("limit") ? "" : "&after=0";
   std::int64_t last = 0;
   while (true) {
-    const Json page = Json::parse(agent.get("/api/v1/events?" + (from + window + filter).substr(1)));
-    for (const Json& event : page.at("events")) print(event, args.has("json"), paint);
+    const Json page = Json::parse(agent.get(path + (from + window + filter).substr(1)));
+    for (const Json& entry : page.at(of_results ? "results" : "events")) {
+      if (of_results) {
+        print_result(entry, args.has("json"), paint);
+      } else {
+        print(entry, args.has("json"), paint);
+      }
+    }
     last = page.at("last_id").get<std::int64_t>();
     if (!page.at("has_more").get<bool>() || args.has("limit")) break;
     from = "&after=" + std::to_string(last);

@@ -69,7 +69,10 @@ constexpr auto commands = std::to_array<Command>({
     {"availability", ctl::availability, "how much of the last hour, day, week and month was good", 1},
     {"replay", ctl::replay, "what was recorded through another configuration", 1},
     {"advise", ctl::advise, "what was recorded says about the settings", 1},
+    {"doctor", ctl::doctor, "what is wrong with this installation, and how to mend it", 2},
+    {"init", ctl::init, "write a first configuration, from what listens on this host", 1},
     {"reload", ctl::reload, "read the configuration again", 1},
+    {"names", ctl::names, "the names the agent knows, for completion", 1},
 });
 
 int help(std::FILE* to, int code) {

@@ -17,6 +17,7 @@
 #include "base/text.hpp"
 #include "ctl/ctl.hpp"
 #include "ctl/leaving.hpp"
+#include "ctl/progress.hpp"
 #include "loop/loop.hpp"
 
 namespace vital::ctl {
@@ -74,6 +75,7 @@ std::string owner() {
 // Asks until nobody is left, or `patience` is over; what is waited for is said when it changes.
 int wait_for_leaving(const Client& agent, const std::string& service, Duration patience) {
   const Instant start = Loop::now();
+  std::optional<Progress> progress;
   std::vector<std::string> said;
   while (true) {
     const Duration drained_for = Loop::now() - start;
@@ -83,10 +85,12 @@ int wait_for_leaving(const Client& agent, const std::string& service, Duration p
         who_is_left(Json::parse(agent.get("/api/v1/status")),
                     consumers.status == 200 ? Json::parse(consumers.body) : Json::object(), service, drained_for);
     if (left.empty()) {
+      progress.reset();
       fmt::print("everybody has left after {}: it is safe to stop\n", friendly_duration(drained_for));
       return 0;
     }
     if (drained_for > patience) {
+      progress.reset();
       for (const std::string& line : left) fmt::print("still: {}\n", line);
       fmt::print(stderr, "vitalctl: not everybody has left within {}\n", format_duration(patience));
       return 1;
@@ -95,6 +99,7 @@ int wait_for_leaving(const Client& agent, const std::string& service, Duration p
       for (const std::string& line : left) fmt::print("waiting: {}\n", line);
       std::fflush(stdout);
       said = left;
+      progress.emplace("waiting until everybody has left");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "ctl/ctl.hpp"
+#include "ctl/progress.hpp"
 
 namespace vital::ctl {
 namespace {
@@ -31,7 +32,10 @@ void say(const char* what, const Json& names) {
 int reload(int argc, char** argv) {
   const cmd::Arguments args(usage, argc, argv);
   if (args.is_done()) return args.exit_code();
-  const Reply reply = Client(socket_path(args)).ask("POST", "/api/v1/reload", {}, 60s);
+  const Reply reply = [&] {
+    const Progress progress("reading the configuration");
+    return Client(socket_path(args)).ask("POST", "/api/v1/reload", {}, 60s);
+  }();
   const Json said = Json::parse(reply.body, nullptr, false);
   const bool is_refused = reply.status == 422 && said.is_object();
   if (reply.status != 200 && !is_refused) throw CtlError(error_of(reply));

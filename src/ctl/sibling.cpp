@@ -1,5 +1,5 @@
-// vitalctl replay and advise: are done by vitald, which knows configs; vitalctl stays a small program that starts in a
-// millisecond.
+// vitalctl replay, advise, doctor and init: are done by vitald, which knows configs; vitalctl stays a small program
+// that starts in a millisecond.
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,5 +29,7 @@ int become_vitald(int argc, char** argv) {
 
 int replay(int argc, char** argv) { return become_vitald(argc, argv); }
 int advise(int argc, char** argv) { return become_vitald(argc, argv); }
+int doctor(int argc, char** argv) { return become_vitald(argc, argv); }
+int init(int argc, char** argv) { return become_vitald(argc, argv); }
 
 }  // namespace vital::ctl
