@@ -24,6 +24,7 @@ TEST_PACKAGES=(
   nfs-ganesha nfs-ganesha-vfs rpcbind samba rabbitmq-server
   nghttp2-server python3-botocore pdns-server pdns-backend-bind pdns-recursor
   keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables
+  man-db zsh fish bash-completion
 )
 # What the benchmarks take beside that.
 BENCH_PACKAGES=(wrk nagios4-core)

@@ -19,7 +19,7 @@ def installed(tmp_path_factory):
     done = subprocess.run([meson, "install", "-C", BUILD, "--no-rebuild", "--destdir", root], capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    prefix = next(p.parent.parent for p in root.rglob("vitalctl"))
+    prefix = next(p.parent.parent for p in root.rglob("vitalctl") if p.parent.name == "bin")
     return root, prefix
 
 
@@ -40,6 +40,11 @@ def test_everything_is_in_its_place(installed):
     assert find(root, "vitald.service").parent == prefix / "lib/systemd/system"
     assert find(root, "vitald.socket").parent == prefix / "lib/systemd/system"
     assert find(root, "vitald.yaml.example").parent.name == "vitald"
+    for page in ("man8/vitald.8", "man8/vitalctl.8", "man5/vitald.yaml.5", "man7/vitald-modules.7"):
+        assert (prefix / "share/man" / page).exists(), page
+    for program in ("vitald", "vitalctl"):
+        for place in (f"bash-completion/completions/{program}", f"zsh/site-functions/_{program}", f"fish/vendor_completions.d/{program}.fish"):
+            assert (prefix / "share" / place).exists() or (prefix / "share" / place.replace("site-functions", "vendor-completions")).exists(), place
     assert not list(root.rglob("vitald.yaml")), "an upgrade must not touch a configuration"
     for path in root.rglob("*"):
         assert not path.stat().st_mode & 0o022, f"{path} may be written by others"
