@@ -67,6 +67,7 @@ class FailoverWatch {
   WallTime since() const { return since_; }
   // The member that is primary, or was last; empty if none ever was.
   std::string primary() const;
+  bool is_endpoint_good() const { return !endpoint_bad_since_; }  // true without one
   std::optional<FailoverRecord> open() const { return open_; }
 
   static constexpr unsigned needed_to_tell = 2;  // bad samples in a row until a lost primary is worth a line

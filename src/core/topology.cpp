@@ -34,6 +34,12 @@ std::optional<double> measure(const ProbeResult& r, std::string_view name) {
   return {};
 }
 
+// A failure after the connection was made: something is there.
+bool is_reached(const ProbeResult& r) {
+  if (r.cause == Cause::refused || r.cause == Cause::unreachable || r.cause == Cause::dns) return false;
+  return std::any_of(r.phases.begin(), r.phases.end(), [](const auto& p) { return p.first > Phase::connect; });
+}
+
 // Why a standby is no candidate; empty if it is one.
 std::string unfit(const TopologyPlan& plan, const MemberSeen& seen) {
   if (!seen.is_well) return "its check does not pass: " + seen.text;
@@ -92,6 +98,7 @@ std::optional<MemberSeen> evidence_of(const ProbeResult& r, Instant at, WallTime
   out.is_well = r.verdict == Verdict::pass || r.verdict == Verdict::warn;
   out.is_down = out.role == ServerRole::unknown && r.verdict == Verdict::fail;
   if (out.role == ServerRole::unknown && !out.is_down) return {};
+  out.is_reached = !out.is_down || is_reached(r);
   out.lag = measure(r, "lag");
   out.lag_bytes = measure(r, "lag_bytes");
   const std::string paused = fact(r, "replay_paused");
@@ -125,6 +132,8 @@ std::vector<MemberView> members_of(const TopologyPlan& plan, const std::vector<s
       if (view.is_seen) {
         view.role = s.role;
         view.is_down = s.is_down;
+        view.is_reached = s.is_reached;
+        view.is_well = s.is_well;
       }
       if (view.role == ServerRole::standby) {
         view.why_not = unfit(plan, s);

@@ -43,6 +43,7 @@ struct MemberSeen {
   ServerRole role = ServerRole::unknown;
   std::optional<Instant> primary_since;  // the first sample of those in a row that said primary
   bool is_down = false;                  // it failed, and did not say what it is
+  bool is_reached = false;               // though it took the connection: slow or broken rather than gone
   bool is_well = false;                  // pass or warn
   std::optional<double> lag;             // seconds behind, as a standby
   std::optional<double> lag_bytes;       // the same in bytes
@@ -69,6 +70,8 @@ struct MemberView {
   ServerRole role = ServerRole::unknown;
   bool is_seen = false;  // there is evidence, and it is fresh
   bool is_down = false;
+  bool is_reached = false;
+  bool is_well = false;
   bool is_promotable = false;
   std::string why_not;  // a standby that is not promotable
   std::optional<double> lag, lag_bytes;

@@ -1,0 +1,500 @@
+// What the policy is told, and what it does about a row; see policy.hpp. What it knows stands in policy_facts.cpp.
+#include "core/failover/policy.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/duration.hpp"
+#include "base/text.hpp"
+#include "core/failover/guards.hpp"
+#include "core/failover/lines.hpp"
+
+namespace vital::failover {
+namespace {
+
+constexpr Duration write_again = std::chrono::seconds(2);
+constexpr Duration park_patience = std::chrono::seconds(30);
+constexpr int most_rows_at_once = 12;
+
+// 2026-11-26T01:22:33.123Z to 20261126T012233Z
+std::string compact(WallTime t) {
+  std::string out;
+  for (const char c : format_wall(t)) {
+    if (c == '.') break;
+    if (c != '-' && c != ':') out += c;
+  }
+  if (out.empty() || out.back() != 'Z') out += 'Z';
+  return out;
+}
+
+bool keeps_recovery(State state) {
+  return state != State::observing && state != State::suspect && state != State::held;
+}
+
+}  // namespace
+
+Sight sight_of(const FailoverWatch& watch, Instant now) {
+  return {watch.members(now), watch.status(), watch.primary(), watch.is_endpoint_good()};
+}
+
+Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started)
+    : plan_(std::move(plan)), node_(std::move(node)), started_(started.mono), entered_(started.mono) {}
+
+Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started, std::string_view saved)
+    : Policy(std::move(plan), std::move(node), started) {
+  const LineReader in(saved);
+  if (in.word() == "policy" && in.text("topology") == plan_.topology) seen_well_ = in.text("seen_well");
+}
+
+std::string Policy::save() const {
+  return LineWriter("policy").add("topology", plan_.topology).add("seen_well", seen_well_).text();
+}
+
+void Policy::replan(FailoverPolicyPlan plan) { plan_ = std::move(plan); }
+
+std::vector<Effect> Policy::apply(Now now, const Input& input) {
+  std::visit([&](const auto& in) { take(now, in); }, input);
+  steps_.tick(now.mono);
+  judge(now);
+  write(now);
+  return std::exchange(effects_, {});
+}
+
+Instant Policy::wake_at(Instant now) const {
+  Instant out = now + std::chrono::seconds(1);
+  if (const auto step = steps_.wake_at(); step && *step > now) out = std::min(out, *step);
+  if (const LeaseSeen* l = lease(); l != nullptr && l->is_ours && l->until > now) out = std::min(out, l->until);
+  return out;
+}
+
+// ---- what it is told
+
+void Policy::take(Now, const Tick&) {}
+
+void Policy::take(Now now, const StepDone& in) {
+  if (in.recovery != recovery_.id || !steps_.done(now.mono, in)) return;
+  note(in.outcome == Outcome::done ? Note::Level::info : Note::Level::warning, "failover_step",
+       {{"recovery", in.recovery},
+        {"step", std::to_string(in.step)},
+        {"attempt", std::to_string(in.attempt)},
+        {"verb", std::string(name(in.verb))},
+        {"outcome", std::string(name(in.outcome))},
+        {"text", one_line(in.text, 256)}});
+}
+
+void Policy::take(Now now, const SelfSeen& in) {
+  if (in.slept > Duration::zero()) {
+    // The monotonic clock stood still while the lease ran out.
+    for (LeaseSeen& l : cluster_.leases) l.is_ours = false;
+    doubt(now, "the host slept " + friendly_duration(in.slept));
+  } else if (in.loop_late > late_loop) {
+    doubt(now, "the loop was late by " + friendly_duration(in.loop_late));
+  } else if (in.clock_jump > jumped || in.clock_jump < -jumped) {
+    doubt(now, "the clock jumped by " + std::to_string(milliseconds(in.clock_jump)) + " ms");
+  } else if (in.unrelated_checks >= 3 && in.share_of_bad_checks > 0.5) {
+    doubt(now, "most checks that have nothing to do with it turned bad at once");
+  }
+}
+
+void Policy::doubt(Now now, const std::string& why) {
+  const bool is_news = !doubted_at_ || now.mono - *doubted_at_ > plan_.doubt;
+  doubted_at_ = now.mono;
+  bad_since_.reset();  // what was seen before is seen again, or it does not count
+  steady_since_.reset();
+  if (is_news) note(Note::Level::warning, "self_suspect", {{"why", why}});
+}
+
+void Policy::take(Now, const MaintenanceSeen& in) {
+  if (in.topology.empty()) is_all_maintenance_ = in.is_on;
+  if (in.topology == plan_.topology) is_maintenance_ = in.is_on;
+}
+
+void Policy::take(Now now, const ClusterSeen& in) {
+  // A member of the store that answers from the past is one that answers nothing.
+  const bool is_stale = is_cluster_heard_ && in.health == StoreHealth::ok && in.revision < cluster_.revision;
+  if (is_cluster_heard_ && in.at < cluster_.at) return;
+  is_cluster_heard_ = true;
+  if (in.health != StoreHealth::ok || is_stale) {
+    cluster_.health = is_stale ? StoreHealth::refused : in.health;
+    // What we hold we hold until its time is over; that others let go is not known.
+    for (const LeaseSeen& l : in.leases) {
+      for (LeaseSeen& known : cluster_.leases) {
+        if (!is_stale && known.topology == l.topology && known.token == l.token && known.is_ours && l.is_ours)
+          known.until = std::max(known.until, l.until);
+      }
+    }
+    return;
+  }
+  cluster_ = in;
+  std::erase_if(cluster_.votes, [&](const PeerVote& v) { return v.topology != plan_.topology || v.node == node_; });
+  if (cluster_.votes.size() > max_votes) cluster_.votes.resize(max_votes);
+  if (in.record.revision == record_revision_) return;
+  record_revision_ = in.record.revision;
+  record_ = decode_record(in.record.text);
+  learn_ages(now);
+}
+
+void Policy::take(Now now, const Command& in) {
+  std::visit([&](const auto& c) { command(now, c); }, in);
+}
+
+void Policy::command(Now now, const Approve& in) {
+  if (in.recovery != recovery_.id || recovery_.id.empty()) return;
+  if (state_ != State::awaiting || in.echo != recovery_.to) {
+    note(Note::Level::warning, "failover_refused",
+         {{"recovery", in.recovery},
+          {"by", in.by},
+          {"why", state_ != State::awaiting ? "nothing is asked for now"
+                                            : "it would promote " + recovery_.to + ", not " + one_line(in.echo, 64)}});
+    return;
+  }
+  approved_to_ = recovery_.to;
+  approved_until_ = now.mono + plan_.approval_for;
+  note(Note::Level::info, "failover_approved", {{"recovery", in.recovery}, {"by", in.by}});
+}
+
+void Policy::command(Now, const Decline& in) {
+  if (in.recovery != recovery_.id || state_ != State::awaiting) return;
+  is_declined_ = true;
+  note(Note::Level::info, "failover_declined", {{"recovery", in.recovery}, {"by", in.by}});
+}
+
+void Policy::command(Now, const Pause& in) {
+  if (!in.topology.empty() && in.topology != plan_.topology) return;
+  Edit e;
+  e.kind = Edit::Kind::pause;
+  e.pause = {in.topology, in.by, in.reason};
+  edit(std::move(e));
+}
+
+void Policy::command(Now, const Resume& in) {
+  if (!in.topology.empty() && in.topology != plan_.topology) return;
+  std::erase_if(edits_, [&](const Edit& e) { return e.kind == Edit::Kind::pause && e.pause.topology == in.topology; });
+  Edit e;
+  e.kind = Edit::Kind::resume;
+  e.pause = {in.topology, in.by, {}};
+  edit(std::move(e));
+}
+
+void Policy::command(Now, const ReleaseBrake& in) {
+  Edit e;
+  e.kind = Edit::Kind::release_brake;
+  e.pause.by = in.by;
+  edit(std::move(e));
+}
+
+void Policy::command(Now, const Acknowledge& in) {
+  const bool is_ours = state_ == State::parked && in.recovery == recovery_.id;
+  if (is_ours) is_acknowledged_ = true;
+  const Entry* there = record_.find(in.recovery);
+  const bool is_left_alone = there != nullptr && there->phase != Phase::parked && there->id != recovery_.id &&
+                             (lease() == nullptr || lease()->token != there->token);
+  if (there == nullptr || there->topology != plan_.topology || (there->phase != Phase::parked && !is_left_alone))
+    return;
+  Edit e;
+  e.kind = Edit::Kind::close;
+  e.entry.id = in.recovery;
+  e.entry.token = is_left_alone ? there->token : 0;
+  edit(std::move(e));
+  note(Note::Level::info, "failover_acknowledged", {{"recovery", in.recovery}, {"by", in.by}});
+}
+
+// ---- what follows
+
+// Nothing that the table could answer with more than "nothing to do".
+bool Policy::is_calm() const {
+  if (state_ != State::observing || bad_since_ || last_row_ == nullptr || last_row_->when != When::always) return false;
+  return std::none_of(record_.entries.begin(), record_.entries.end(),
+                      [&](const Entry& e) { return e.topology == plan_.topology && e.phase == Phase::parked; });
+}
+
+void Policy::judge(Now now) {
+  if (is_calm()) return;
+  for (int i = 0; i < most_rows_at_once; ++i) {
+    const Facts f = facts(now);
+    const Row& row = decide(state_, f, plan_);
+    reason_ = row.when == When::always ? std::string(row.reason) : why(row.when, f, plan_);
+    const bool is_news = &row != last_row_;
+    last_row_ = &row;
+    if (is_news || row.to != state_ || row.effect == Do::run_next) {
+      Decision d{now.wall, plan_.topology, state_, row.to, row.when, row.effect, reason_, f};
+      if (is_news || row.to != state_) {
+        decisions_.push_back(d);
+        if (decisions_.size() > kept_decisions) decisions_.pop_front();
+        effects_.emplace_back(std::move(d));
+      }
+    }
+    const State before = state_;
+    if (row.to != state_ || row.effect == Do::run_next || row.effect == Do::write_closed || row.effect == Do::brake)
+      perform(now, row, f);
+    if (state_ == before && row.effect == Do::nothing) break;
+    if (state_ == before && row.effect != Do::run_next) break;
+  }
+  // The lease of a parked recovery is kept until all can read that it is parked.
+  if (state_ == State::parked && wants_lease_) {
+    const Entry* there = record_.find(recovery_.id);
+    const bool is_shown = there != nullptr && (there->phase == Phase::parked || there->phase == Phase::closed);
+    if (is_shown || now.mono - entered_ > park_patience) {
+      wants_lease_ = false;
+      effects_.emplace_back(GiveUpLease{plan_.topology});
+    }
+  }
+}
+
+void Policy::perform(Now now, const Row& row, const Facts& f) {
+  const std::string why = reason_;
+  const auto advance = [&](Phase phase) {
+    Edit e;
+    e.kind = Edit::Kind::advance;
+    e.entry = entry(now, phase, why);
+    edit(std::move(e));
+  };
+  const auto give_up = [&] {
+    if (std::exchange(wants_lease_, false)) effects_.emplace_back(GiveUpLease{plan_.topology});
+  };
+  switch (row.effect) {
+    case Do::nothing:
+      break;
+    case Do::advise:
+    case Do::ask: {
+      begin_recovery(now, f);
+      std::vector<std::pair<std::string, std::string>> fields{
+          {"recovery", recovery_.id}, {"from", recovery_.from}, {"to", recovery_.to}, {"why", why}};
+      std::string steps;
+      for (const auto* list : {&plan_.fence, &plan_.promote, &plan_.move}) {
+        for (const StepPlan& s : *list) steps += (steps.empty() ? "" : ", ") + s.action;
+      }
+      fields.emplace_back("steps", steps);
+      if (plan_.fence.empty()) fields.emplace_back("fence", "none: whoever approves sees to the old primary");
+      note(Note::Level::warning, row.effect == Do::ask ? "failover_asked" : "failover_advised", std::move(fields));
+      break;
+    }
+    case Do::want_lease:
+      if (state_ == State::suspect) begin_recovery(now, f);
+      recovery_.deadline = now.mono + plan_.deadline;
+      recovery_.continues = f.orphan;
+      recovery_.tries = f.orphan.empty() ? 0 : f.orphan_tries + 1;
+      recovery_.is_bound = may_be_promoted_ = !f.orphan_to.empty();
+      wants_lease_ = true;
+      effects_.emplace_back(WantLease{plan_.topology});
+      break;
+    case Do::give_up_lease:
+      give_up();
+      break;
+    case Do::brake: {
+      give_up();
+      Edit e;
+      e.kind = Edit::Kind::brake;
+      e.pause.reason = plan_.topology + ": " + why;
+      edit(std::move(e));
+      if (row.to != state_) note(Note::Level::error, "failover_brake", {{"why", why}});
+      break;
+    }
+    case Do::write_fencing: {
+      recovery_.token = lease()->token;
+      Edit e;
+      e.kind = Edit::Kind::begin;
+      e.entry = entry(now, Phase::fencing, f.primary + " is down");
+      e.entry.began = now.wall.time_since_epoch().count();
+      e.continues = recovery_.continues;
+      e.brake_max = plan_.brake_max;
+      for (const Entry& other : record_.entries) {
+        if (age_of(other.id, now) >= milliseconds(plan_.brake_window)) e.expired.push_back(other.id);
+      }
+      edit(std::move(e));
+      break;
+    }
+    case Do::write_promoting:
+      fenced_at_ = now.mono;
+      advance(Phase::promoting);
+      break;
+    case Do::write_moving:
+      advance(Phase::moving);
+      break;
+    case Do::write_done:
+      advance(Phase::done);
+      note(Note::Level::warning, "failover_done",
+           {{"recovery", recovery_.id}, {"from", recovery_.from}, {"to", recovery_.to}});
+      break;
+    case Do::write_parked: {
+      if (const auto stopped = steps_.stop()) {
+        StopStep s = *stopped;
+        s.recovery = recovery_.id;
+        effects_.emplace_back(std::move(s));
+      }
+      Edit e;
+      e.kind = Edit::Kind::park;
+      e.entry = entry(now, Phase::parked, why);
+      edit(std::move(e));
+      break;
+    }
+    case Do::write_closed: {
+      Edit e;
+      e.kind = Edit::Kind::close;
+      e.entry.id = state_ == State::parked ? recovery_.id : f.parked_recovery;
+      edit(std::move(e));
+      give_up();
+      break;
+    }
+    case Do::run_next: {
+      RunStep s = steps_.begin(now.mono, lease()->until);
+      s.recovery = recovery_.id;
+      s.topology = plan_.topology;
+      s.from = recovery_.from;
+      s.to = recovery_.to;
+      s.token = recovery_.token;
+      s.deadline = std::min(s.deadline, recovery_.deadline + (state_ == State::undoing ? plan_.deadline : Duration{}));
+      has_begun_step_ = has_begun_step_ || s.verb == Verb::perform;
+      effects_.emplace_back(std::move(s));
+      break;
+    }
+    case Do::stop:
+      if (const auto stopped = steps_.stop()) {
+        StopStep s = *stopped;
+        s.recovery = recovery_.id;
+        effects_.emplace_back(std::move(s));
+      }
+      if (row.to == State::suspect) give_up();
+      break;
+  }
+  if (row.to != state_) enter(now, row.to);
+}
+
+void Policy::enter(Now now, State state) {
+  const State before = std::exchange(state_, state);
+  entered_ = now.mono;
+  const bool is_quiet = !keeps_recovery(before) && !keeps_recovery(state);
+  note(state == State::parked ? Note::Level::error
+       : is_quiet             ? Note::Level::info
+                              : Note::Level::warning,
+       "failover_state",
+       {{"recovery", recovery_.id},
+        {"from", std::string(name(before))},
+        {"to", std::string(name(state))},
+        {"why", reason_}});
+  std::uint32_t number = 0;
+  const auto stage = [&](const std::vector<StepPlan>& plans, std::size_t first) {
+    std::vector<StepRun::Item> items;
+    number = static_cast<std::uint32_t>(first);
+    for (const StepPlan& p : plans) items.push_back({p, number++});
+    return StepRun(std::move(items));
+  };
+  const auto keep_what_acted = [&] {
+    const auto acted = steps_.acted();
+    acted_.insert(acted_.begin(), acted.begin(), acted.end());
+    steps_ = StepRun();
+  };
+  switch (state) {
+    case State::fencing:
+      approved_until_.reset();  // it is used now
+      steps_ = stage(plan_.fence, 0);
+      break;
+    case State::confirming:
+      keep_what_acted();
+      break;
+    case State::promoting:
+      steps_ = stage(plan_.promote, plan_.fence.size());
+      break;
+    case State::moving:
+      keep_what_acted();
+      may_be_promoted_ = true;
+      steps_ = stage(plan_.move, plan_.fence.size() + plan_.promote.size());
+      break;
+    case State::undoing: {
+      keep_what_acted();
+      std::vector<StepRun::Item> back;
+      for (const StepRun::Item& item : acted_) {
+        if (item.plan.is_undone && !may_be_promoted_) back.push_back(item);
+      }
+      steps_ = StepRun(std::move(back), true);
+      break;
+    }
+    case State::observing:
+    case State::suspect:
+    case State::held:
+      forget_recovery();
+      break;
+    case State::advised:
+    case State::awaiting:
+    case State::leasing:
+    case State::registering:
+    case State::verifying:
+    case State::closing:
+    case State::parked:
+      break;
+  }
+}
+
+void Policy::begin_recovery(Now now, const Facts& f) {
+  forget_recovery();
+  recovery_.id = plan_.topology + "-" + compact(now.wall) + "-" + node_;
+  recovery_.from = f.primary;
+  recovery_.to = choose(f, plan_).name;
+  recovery_.began = now.wall;
+  recovery_.deadline = now.mono + plan_.deadline;
+}
+
+void Policy::forget_recovery() {
+  recovery_ = {};
+  steps_ = StepRun();
+  acted_.clear();
+  has_begun_step_ = may_be_promoted_ = is_declined_ = is_acknowledged_ = false;
+  fenced_at_.reset();
+}
+
+Entry Policy::entry(Now now, Phase phase, const std::string& why) const {
+  const std::int64_t wall = now.wall.time_since_epoch().count();
+  const Entry* there = record_.find(recovery_.id);
+  return {recovery_.id,
+          plan_.topology,
+          node_,
+          recovery_.token,
+          recovery_.from,
+          recovery_.to,
+          phase,
+          recovery_.tries,
+          there != nullptr ? there->began : 0,
+          wall,
+          there != nullptr && there->is_forgiven,
+          recovery_.is_bound,
+          one_line(why, 256)};
+}
+
+void Policy::edit(Edit edit) {
+  const auto is_asked = [&](const Edit& e) {
+    return e.kind == edit.kind && e.entry.id == edit.entry.id && e.entry.phase == edit.entry.phase &&
+           e.pause.topology == edit.pause.topology;
+  };
+  if (std::any_of(edits_.begin(), edits_.end(), is_asked)) return;
+  if (edits_.size() >= most_edits) edits_.pop_front();
+  edits_.push_back(std::move(edit));
+}
+
+// One edit after the other, each until the record shows it.
+void Policy::write(Now now) {
+  while (!edits_.empty() && is_cluster_heard_ && cluster_.health == StoreHealth::ok) {
+    const Edit& next = edits_.front();
+    const bool is_dead = needs_lease(next.kind) && (!owns_lease(now.mono) || next.entry.token != recovery_.token);
+    const auto result = is_dead ? std::nullopt : failover::apply(record_, next);
+    if (!result || *result == record_) {
+      edits_.pop_front();
+      written_over_.reset();
+      continue;
+    }
+    if (written_over_ == cluster_.record.revision && now.mono - written_at_ < write_again) return;
+    written_over_ = cluster_.record.revision;
+    written_at_ = now.mono;
+    const bool is_guarded = needs_lease(next.kind);
+    effects_.emplace_back(WriteRecord{is_guarded ? plan_.topology : std::string(), is_guarded ? next.entry.token : 0,
+                                      cluster_.record.revision, encode(*result)});
+    return;
+  }
+}
+
+void Policy::note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields) {
+  std::erase_if(fields, [](const auto& f) { return f.second.empty(); });
+  fields.insert(fields.begin(), {"topology", plan_.topology});
+  effects_.emplace_back(Note{level, std::move(event), std::move(fields)});
+}
+
+}  // namespace vital::failover

@@ -1,0 +1,223 @@
+// What the policy knows, and the facts it makes of that for a decision; see policy.hpp.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/failover/guards.hpp"
+#include "core/failover/policy.hpp"
+
+namespace vital::failover {
+namespace {
+
+bool is_open(const Entry& e) {
+  return e.phase == Phase::fencing || e.phase == Phase::promoting || e.phase == Phase::moving;
+}
+
+std::string phase_key(const Entry& e) { return e.id + "/" + std::string(name(e.phase)); }
+
+Millis left(std::optional<Instant> since, Duration whole, Instant now) {
+  return since ? std::max<Millis>(0, milliseconds(*since + whole - now)) : 0;
+}
+
+std::int64_t whole(double value, double scale) {
+  const double scaled = value * scale;
+  return std::isfinite(scaled) && scaled >= 0 && scaled < 9e15 ? static_cast<std::int64_t>(std::ceil(scaled)) : -1;
+}
+
+}  // namespace
+
+void Policy::take(Now now, const Sight& in) {
+  sight_ = in;
+  const auto primary =
+      std::find_if(in.members.begin(), in.members.end(), [&](const MemberView& m) { return m.name == in.primary; });
+  const auto is_newer = [&](const MemberView& m) { return m.is_seen && (!doubted_at_ || m.seen_at > doubted_at_); };
+  const bool is_known = primary != in.members.end() && is_newer(*primary);
+  const bool is_bad = is_known && in.status == TopologyStatus::no_primary && primary->role != ServerRole::primary;
+  const bool is_well =
+      is_known && in.status == TopologyStatus::steady && primary->role == ServerRole::primary && primary->is_well;
+  if (!is_bad) bad_since_.reset();
+  if (is_bad && !bad_since_) {
+    bad_since_ = now.mono;
+    fed_.clear();
+  }
+  if (!is_well) steady_since_.reset();
+  if (is_well) {
+    if (!steady_since_) steady_since_ = now.mono;
+    seen_well_ = in.primary;
+    timeline_ = primary->timeline;
+  }
+  if (bad_since_) {
+    for (const MemberView& m : in.members) {
+      if (m.role != ServerRole::standby || !m.seen_at || *m.seen_at < *bad_since_) continue;
+      const auto [found, is_new] = fed_.try_emplace(m.name, Fed{m.position, {}});
+      if (is_new || found->second.position == m.position) continue;
+      found->second = {m.position, *m.seen_at};
+    }
+  }
+  publish_votes(now);
+}
+
+void Policy::publish_votes(Now now) {
+  if (cluster_.health == StoreHealth::standalone) return;
+  std::erase_if(told_, [&](const auto& t) {
+    return std::none_of(sight_.members.begin(), sight_.members.end(),
+                        [&](const MemberView& m) { return m.name == t.first; });
+  });
+  for (const MemberView& m : sight_.members) {
+    if (!m.is_seen || !m.seen_at || (doubted_at_ && *m.seen_at <= *doubted_at_)) continue;
+    PublishVote vote{plan_.topology, m.name, m.role, m.is_down, m.is_well, *m.seen_at, m.text};
+    Told& told = told_[m.name];
+    const bool is_same = told.vote.role == vote.role && told.vote.is_down == vote.is_down &&
+                         told.vote.is_well == vote.is_well && told.vote.topology == vote.topology;
+    if (vote.seen_at == told.vote.seen_at && is_same) continue;
+    if (is_same && now.mono - told.at < vote_every) continue;
+    told = {vote, now.mono};
+    effects_.emplace_back(std::move(vote));
+  }
+}
+
+const LeaseSeen* Policy::lease() const {
+  for (const LeaseSeen& l : cluster_.leases) {
+    if (l.topology == plan_.topology) return &l;
+  }
+  return nullptr;
+}
+
+bool Policy::owns_lease(Instant now) const {
+  const LeaseSeen* l = lease();
+  return l != nullptr && l->is_ours && l->token != 0 && l->token == recovery_.token && now < l->until;
+}
+
+// An entry's age when it was first seen is what the wall clocks say; from then on only our monotonic clock counts, so
+// that no jump of a clock ends a cool-down.
+void Policy::learn_ages(Now now) {
+  std::map<std::string, Age> ages;
+  const auto learn = [&](const std::string& key, std::int64_t wall) {
+    const auto known = ages_.find(key);
+    ages[key] = known != ages_.end() ? known->second
+                                     : Age{now.mono, std::max<Millis>(0, now.wall.time_since_epoch().count() - wall)};
+  };
+  for (const Entry& e : record_.entries) {
+    learn(e.id, e.began);
+    learn(phase_key(e), e.since);
+  }
+  ages_ = std::move(ages);
+}
+
+Millis Policy::age_of(const std::string& key, Now now) const {
+  const auto found = ages_.find(key);
+  return found == ages_.end() ? 0 : found->second.then + milliseconds(now.mono - found->second.at);
+}
+
+void Policy::facts_of_record(Now now, Facts& f) const {
+  const LeaseSeen* l = lease();
+  f.is_brake_on = record_.is_brake_on;
+  f.is_paused = record_.is_paused(plan_.topology);
+  for (const Edit& e : edits_) f.is_paused = f.is_paused || e.kind == Edit::Kind::pause;
+  std::set<std::string_view> others;
+  for (const Entry& e : record_.entries) {
+    if (e.topology != plan_.topology) {
+      if (e.began > 0 && !e.is_forgiven && age_of(e.id, now) < milliseconds(plan_.brake_window))
+        others.insert(e.topology);
+      continue;
+    }
+    if (e.id == recovery_.id) {
+      if (e.token == recovery_.token) f.shown = e.phase;
+      continue;
+    }
+    bool is_done = e.phase == Phase::done;
+    if (e.phase == Phase::parked) f.parked_recovery = e.id;
+    if (is_open(e)) {
+      const bool is_owner_there = l != nullptr && l->token != 0 && l->token == e.token;
+      if (is_owner_there) {
+        f.other_recovery = e.id;
+      } else if (e.from == sight_.primary) {
+        f.orphan = e.id;
+        f.orphan_tries = e.tries;
+        f.orphan_to = e.phase == Phase::fencing && !e.is_bound ? std::string() : e.to;
+      } else if (e.to == sight_.primary) {
+        is_done = e.phase != Phase::fencing;
+      }
+    }
+    if (!is_done) continue;
+    const Millis age = age_of(phase_key(e), now);
+    f.cool_down_left = std::max<Millis>(f.cool_down_left, milliseconds(plan_.cool_down) - age);
+    for (MemberFact& m : f.members) {
+      if (m.name == e.from && (m.lost_role == never || age < m.lost_role)) m.lost_role = age;
+    }
+  }
+  f.recoveries = static_cast<unsigned>(others.size());
+}
+
+void Policy::facts_of_members(Instant now, Facts& f) const {
+  for (const MemberView& v : sight_.members) {
+    MemberFact m;
+    m.name = v.name;
+    if (const auto zone = plan_.zones.find(v.name); zone != plan_.zones.end()) m.zone = zone->second;
+    m.is_seen = v.is_seen && v.seen_at && (!doubted_at_ || *v.seen_at > *doubted_at_);
+    m.role = v.role;
+    m.is_down = v.is_down;
+    m.is_reached = v.is_down && v.is_reached;
+    m.is_promotable = v.is_promotable;
+    m.why_not = v.why_not;
+    if (v.seen_at) m.age = milliseconds(now - *v.seen_at);
+    if (v.lag) m.lag = whole(*v.lag, 1000);
+    if (v.lag_bytes) m.lag_bytes = whole(*v.lag_bytes, 1);
+    m.timeline = v.timeline;
+    if (const auto fed = fed_.find(v.name); bad_since_ && fed != fed_.end() && fed->second.moved_at)
+      m.is_moving = now - *fed->second.moved_at <= plan_.evidence_max_age;
+    f.members.push_back(std::move(m));
+  }
+}
+
+Facts Policy::facts(Now now) const {
+  Facts f;
+  f.node = node_;
+  f.in_state = milliseconds(now.mono - entered_);
+  f.status = sight_.status;
+  f.primary = sight_.primary;
+  f.primary_timeline = timeline_;
+  if (bad_since_) f.bad_for = milliseconds(now.mono - *bad_since_);
+  if (steady_since_) f.steady_for = milliseconds(now.mono - *steady_since_);
+  f.is_endpoint_good = sight_.is_endpoint_good;
+  facts_of_members(now.mono, f);
+  const Millis since_told = std::max<Millis>(0, milliseconds(now.mono - cluster_.at));
+  for (const PeerVote& v : cluster_.votes)
+    f.votes.push_back({v.node, v.member, v.role, v.is_down, v.is_well, milliseconds(v.age) + since_told});
+
+  f.store = cluster_.health;
+  const bool is_heard_since = is_cluster_heard_ && (!doubted_at_ || cluster_.at > *doubted_at_);
+  f.store_age = is_heard_since ? since_told : never;
+  if (const LeaseSeen* l = lease()) {
+    f.lease_holder = l->holder;
+    f.is_lease_ours = l->is_ours && l->token != 0;
+    f.lease_left = f.is_lease_ours ? std::max<Millis>(0, milliseconds(l->until - now.mono)) : 0;
+  }
+  f.doubt_left = left(doubted_at_, plan_.doubt, now.mono);
+  f.grace_left = left(started_, plan_.grace, now.mono);
+  f.was_seen_well = !sight_.primary.empty() && seen_well_ == sight_.primary;
+  f.is_maintenance = is_maintenance_ || is_all_maintenance_;
+  facts_of_record(now, f);
+
+  f.recovery = recovery_.id;
+  f.from = recovery_.from;
+  f.to = recovery_.to;
+  f.left = recovery_.id.empty() ? 0 : milliseconds(recovery_.deadline - now.mono);
+  f.has_lost_lease = !owns_lease(now.mono);
+  f.steps = steps_.status(now.mono);
+  f.is_touched = has_begun_step_;
+  f.may_be_promoted = may_be_promoted_ || (state_ == State::promoting && steps_.may_have_acted());
+  for (const MemberView& m : sight_.members) {
+    if (m.name == recovery_.from && m.role == ServerRole::primary && m.is_seen && fenced_at_ && m.seen_at > fenced_at_)
+      f.is_old_back = true;
+  }
+  f.is_declined = is_declined_;
+  f.is_acknowledged = is_acknowledged_;
+  if (approved_until_ && now.mono < *approved_until_) {
+    const std::string to = recovery_.to.empty() ? choose(f, plan_).name : recovery_.to;
+    if (to == approved_to_) f.approval_left = milliseconds(*approved_until_ - now.mono);
+  }
+  return f;
+}
+
+}  // namespace vital::failover
