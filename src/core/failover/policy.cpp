@@ -52,6 +52,31 @@ std::string Policy::save() const {
 
 void Policy::replan(FailoverPolicyPlan plan) { plan_ = std::move(plan); }
 
+std::vector<Effect> Policy::leave(Now now) {
+  stop_step();
+  give_up_lease(now);
+  state_ = State::observing;
+  entered_ = now.mono;
+  forget_recovery();
+  return std::exchange(effects_, {});
+}
+
+void Policy::give_up_lease(Now now) {
+  if (!std::exchange(wants_lease_, false)) return;
+  gave_up_at_ = now.mono;
+  for (LeaseSeen& l : cluster_.leases) {
+    if (l.topology == plan_.topology) l.is_ours = false;
+  }
+  effects_.emplace_back(GiveUpLease{plan_.topology});
+}
+
+void Policy::stop_step() {
+  if (auto stopped = steps_.stop()) {
+    stopped->recovery = recovery_.id;
+    effects_.emplace_back(std::move(*stopped));
+  }
+}
+
 std::vector<Effect> Policy::apply(Now now, const Input& input) {
   std::visit([&](const auto& in) { take(now, in); }, input);
   steps_.tick(now.mono);
@@ -126,6 +151,10 @@ void Policy::take(Now now, const ClusterSeen& in) {
     return;
   }
   cluster_ = in;
+  // What was read before we gave the lease up says nothing of whether we hold it.
+  for (LeaseSeen& l : cluster_.leases) {
+    if (l.topology == plan_.topology && gave_up_at_ && in.at <= *gave_up_at_) l.is_ours = false;
+  }
   std::erase_if(cluster_.votes, [&](const PeerVote& v) { return v.topology != plan_.topology || v.node == node_; });
   if (cluster_.votes.size() > max_votes) cluster_.votes.resize(max_votes);
   if (in.record.revision == record_revision_) return;
@@ -235,8 +264,7 @@ void Policy::judge(Now now) {
     const Entry* there = record_.find(recovery_.id);
     const bool is_shown = there != nullptr && (there->phase == Phase::parked || there->phase == Phase::closed);
     if (is_shown || now.mono - entered_ > park_patience) {
-      wants_lease_ = false;
-      effects_.emplace_back(GiveUpLease{plan_.topology});
+      give_up_lease(now);
     }
   }
 }
@@ -248,9 +276,6 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
     e.kind = Edit::Kind::advance;
     e.entry = entry(now, phase, why);
     edit(std::move(e));
-  };
-  const auto give_up = [&] {
-    if (std::exchange(wants_lease_, false)) effects_.emplace_back(GiveUpLease{plan_.topology});
   };
   switch (row.effect) {
     case Do::nothing:
@@ -279,10 +304,10 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       effects_.emplace_back(WantLease{plan_.topology});
       break;
     case Do::give_up_lease:
-      give_up();
+      give_up_lease(now);
       break;
     case Do::brake: {
-      give_up();
+      give_up_lease(now);
       Edit e;
       e.kind = Edit::Kind::brake;
       e.pause.reason = plan_.topology + ": " + why;
@@ -317,11 +342,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
            {{"recovery", recovery_.id}, {"from", recovery_.from}, {"to", recovery_.to}});
       break;
     case Do::write_parked: {
-      if (const auto stopped = steps_.stop()) {
-        StopStep s = *stopped;
-        s.recovery = recovery_.id;
-        effects_.emplace_back(std::move(s));
-      }
+      stop_step();
       Edit e;
       e.kind = Edit::Kind::park;
       e.entry = entry(now, Phase::parked, why);
@@ -333,7 +354,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       e.kind = Edit::Kind::close;
       e.entry.id = state_ == State::parked ? recovery_.id : f.parked_recovery;
       edit(std::move(e));
-      give_up();
+      give_up_lease(now);
       break;
     }
     case Do::run_next: {
@@ -349,12 +370,8 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       break;
     }
     case Do::stop:
-      if (const auto stopped = steps_.stop()) {
-        StopStep s = *stopped;
-        s.recovery = recovery_.id;
-        effects_.emplace_back(std::move(s));
-      }
-      if (row.to == State::suspect) give_up();
+      stop_step();
+      if (row.to == State::suspect) give_up_lease(now);
       break;
   }
   if (row.to != state_) enter(now, row.to);

@@ -45,6 +45,8 @@ class Policy {
 
   std::vector<Effect> apply(Now now, const Input& input);
   void replan(FailoverPolicyPlan plan);
+  // The agent ends, or the topology is gone: a step that runs is stopped, the lease given up. The record says the rest.
+  std::vector<Effect> leave(Now now);
   std::string save() const;
 
   State state() const { return state_; }
@@ -107,6 +109,8 @@ class Policy {
   void enter(Now now, State state);
   void begin_recovery(Now now, const Facts& facts);
   void forget_recovery();
+  void stop_step();
+  void give_up_lease(Now now);
   void edit(Edit edit);
   void write(Now now);
   Entry entry(Now now, Phase phase, const std::string& why) const;
@@ -136,6 +140,7 @@ class Policy {
   std::optional<Instant> approved_until_;
   bool is_declined_ = false, is_acknowledged_ = false;
   bool wants_lease_ = false;
+  std::optional<Instant> gave_up_at_;
 
   Sight sight_;
   std::string seen_well_;  // the primary we saw well once
