@@ -143,7 +143,8 @@ def test_hundreds_of_probes_leave_nothing(knot, unbound):
     leaves_nothing(repeat("dns", ask(knot, "www.example.jp", "AAAA"), 500), "pass/none", 500)
     leaves_nothing(repeat("dns", ask(knot, "big.example.jp", "TXT"), 300), "pass/none", 300)
     leaves_nothing(repeat("dns", ask(unbound, "local.example.jp", transport="tcp"), 300), "pass/none", 300)
-    assert knot.log_since(marks[0]) == "" and unbound.log_since(marks[1]) == ""
+    assert knot.log_since(marks[0]) == ""
+    assert [line for line in unbound.log_since(marks[1]).splitlines() if "start of service" not in line] == []
     leaves_nothing(repeat("dns", {"port": 1, "name": "a.example"}, 200), "fail/refused", 200)
 
 

@@ -32,7 +32,7 @@ class S3(Server):
 
     def objects(self):
         """How many it holds after the last request."""
-        return int(re.findall(r'^"[A-Z]+ .*" \d+ - (\d+)$', self.log(), re.M)[-1])
+        return int(["0", *re.findall(r'^"[A-Z]+ .*" \d+ - (\d+)$', self.log(), re.M)][-1])
 
 
 @pytest.fixture(scope="module")
