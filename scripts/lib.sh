@@ -8,7 +8,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What building the agent and all its modules takes.
 BUILD_PACKAGES=(
   g++ libc6-dev meson ninja-build pkg-config python3
-  libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev libnghttp2-dev nlohmann-json3-dev
+  libev-dev libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev libnghttp2-dev nlohmann-json3-dev
   libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev libnfs-dev libsmbclient-dev librabbitmq-dev
 )
 # What running it and looking at it takes.

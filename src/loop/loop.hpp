@@ -1,5 +1,5 @@
-// Loop: one thread's event loop over epoll. Timers, descriptor watches, posted work and signals hang on
-// it as objects that unregister in their destructors. Everything but post() and stop() belongs to the loop's own
+// Loop: one thread's event loop, and the only door to libev. Timers, descriptor watches, posted work and signals hang
+// on it as objects that unregister in their destructors. Everything but post() and stop() belongs to the loop's own
 // thread.
 //
 //   Loop loop;
@@ -38,7 +38,8 @@ class Loop {
   std::shared_ptr<Impl> impl_;  // what hangs on the loop may be destroyed after it
 };
 
-// Fires once each time it is armed; arming again replaces. A callback may arm, disarm or destroy its own timer.
+// Fires once each time it is armed, never early and up to a millisecond late; arming again replaces. A callback may
+// arm, disarm or destroy its own timer.
 class Timer {
  public:
   Timer(Loop& loop, std::function<void()> fired);
@@ -64,8 +65,7 @@ class FdWatch {
     bool read = false, write = false;
   };
   struct Ready {
-    bool readable = false, writable = false;  // only what is wanted
-    bool hung_up = false;                     // an error, or the other side is gone
+    bool readable = false, writable = false;  // only what is wanted; an error or a hang-up is all that is wanted
   };
   // Both throw std::system_error for what the kernel cannot watch (a plain file). The first wants to read.
   FdWatch(Loop& loop, int fd, std::function<void()> readable, std::function<void()> writable = {});
@@ -84,7 +84,8 @@ class FdWatch {
   std::shared_ptr<State> state_;
 };
 
-// Delivers signals on the loop, for as long as it lives.
+// Delivers signals on the loop, for as long as it lives; after the last one a signal does again what it does by itself.
+// A signal belongs to one loop at a time.
 class Signals {
  public:
   Signals(Loop& loop, std::initializer_list<int> numbers, std::function<void(int)> caught);

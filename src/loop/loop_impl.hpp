@@ -1,44 +1,41 @@
-// The inside of Loop, shared by loop.cpp, timer.cpp, fd_watch.cpp and signals.cpp: one epoll set, level-triggered, a
-// heap of timers that costs the kernel nothing (the nearest one is how long epoll waits), and what was posted. One turn
-// runs what was posted before it, then what is ready, then what is due, so that an answer that came in time is seen
-// before its deadline. Private to loop/. [loop], but for post() and stop().
+// The inside of Loop, shared by loop.cpp, timer.cpp, fd_watch.cpp and signals.cpp: a loop of libev, and what was
+// posted. One turn runs what was posted before it, then what is ready, then what is due, so that an answer that came in
+// time is seen before its deadline: descriptors have a higher priority than timers. Private to loop/, and the only
+// header that includes ev.h. [loop], but for post() and stop().
+//
+// libev is C: what a callback throws must not pass through it, so guarded() keeps it until the turn is over.
 #pragma once
 
+#include <ev.h>
+
 #include <atomic>
-#include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <vector>
 
-#include "base/unique_fd.hpp"
 #include "loop/loop.hpp"
 
 namespace vital {
 
 struct Timer::State : std::enable_shared_from_this<Timer::State> {
-  State(std::shared_ptr<Loop::Impl> l, std::function<void()> f) : loop(std::move(l)), fired(std::move(f)) {}
   std::shared_ptr<Loop::Impl> loop;
   std::function<void()> fired;
-  Instant when{};
-  std::size_t place = none;  // in the loop's heap
-  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  ev_timer timer{};
 };
 
 struct FdWatch::State : std::enable_shared_from_this<FdWatch::State> {
   std::shared_ptr<Loop::Impl> loop;
-  int fd = -1;
   std::function<void(Ready)> ready;
-  std::uint32_t wanted = 0;      // epoll's bits
-  std::uint32_t registered = 0;  // as the kernel has it; 0 = not in the set
-  bool is_changed = false;       // on the loop's list of those whose two words may differ
+  ev_io io{};
   bool is_live = true;
 };
 
 struct Loop::Impl {
   Impl();
+  ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
@@ -48,34 +45,28 @@ struct Loop::Impl {
   void stop();                            // [any]
   void forget_posted();
 
-  // timer.cpp
-  void arm(Timer::State& timer, Instant when);
-  void disarm(Timer::State& timer);
-  void fire_due();
+  // When a timer of libev has to be `at` for this moment. Libev takes times relative to when its turn began.
+  double after(Instant when) const;
+  template <class Work>
+  void guarded(const Work& work) noexcept {
+    try {
+      work();
+    } catch (...) {
+      if (!thrown_) thrown_ = std::current_exception();
+    }
+  }
 
-  // fd_watch.cpp
-  void register_now(FdWatch::State& watch);  // throws std::system_error
-  void change_later(FdWatch::State& watch);  // before the loop waits again: of many changes in a turn the last counts
-  void close(FdWatch::State& watch);
-  void apply_changes();
+  struct ev_loop* const ev;
 
  private:
   void run_posted();
-  void wait(std::optional<Instant> until);
-  void wake();  // [any]
-  void place(Timer::State& timer, std::size_t at);
-  void sift_up(Timer::State& timer);
-  void sift_down(Timer::State& timer);
 
-  UniqueFd epoll_;
-  UniqueFd wake_;  // an eventfd in the set, edge-triggered: it is never read
+  ev_async wake_{};
+  ev_timer anchor_{};  // never fires: it tells when libev's turn began
+  ev_timer until_{};   // the end of run_for()
 
   std::deque<std::function<void()>> posted_;  // by the loop's own thread
-  std::vector<Timer::State*> timers_;         // a heap, the nearest first
-  std::vector<std::shared_ptr<FdWatch::State>> changed_;
-  // Destroyed while what epoll said may still name them: kept until all of that is told.
-  std::vector<std::shared_ptr<FdWatch::State>> closed_;
-  bool is_telling_ = false;
+  std::exception_ptr thrown_;
 
   std::atomic<bool> is_stopped_{false};
   std::atomic<bool> has_mail_{false};

@@ -1,4 +1,6 @@
 // "vital.loop/1" over vital::Loop, and the table of services; see services.hpp.
+#include <poll.h>
+
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -15,11 +17,17 @@ FdWatch::Interest interest(std::uint32_t events) {
   return {(events & VITAL_READABLE) != 0, (events & VITAL_WRITABLE) != 0};
 }
 
+// The loop does not tell a hang-up from data, and a module may want to know.
+bool is_hung_up(int fd) {
+  pollfd p{fd, 0, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
 void tell(vital_watch& watch, FdWatch::Ready ready) {
   // An error is found by whoever reads or writes: with it comes what was asked for.
   const std::uint32_t events = (ready.readable ? std::uint32_t{VITAL_READABLE} : 0U) |
                                (ready.writable ? std::uint32_t{VITAL_WRITABLE} : 0U) |
-                               (ready.hung_up ? std::uint32_t{VITAL_HANGUP} : 0U);
+                               (is_hung_up(watch.fd) ? std::uint32_t{VITAL_HANGUP} : 0U);
   Instance& instance = *watch.instance;
   instance.host().call_back(instance, [&] { watch.ready(watch.user, watch.fd, events); });
 }
