@@ -104,6 +104,19 @@ TEST_CASE("the host slept: a lease that was seen before is none, and nothing beg
   CHECK(a.count<RunStep>() == 0);
 }
 
+TEST_CASE("after trouble of its own an agent goes by nothing it saw before") {
+  Agent a;
+  a.pass(70, true);
+  a.pass(12, false);
+  a.take(a.policies.apply(a.now, SelfSeen{5s, {}, {}, 0, 0}));
+  const Facts f = a.policies.find("main")->facts(a.now);
+  CHECK(f.bad_for == never);
+  CHECK(f.store_age == never);
+  for (const MemberFact& m : f.members) CHECK_FALSE(m.is_seen);
+  a.pass(1, false);
+  CHECK(a.policies.find("main")->facts(a.now).members[0].is_seen);
+}
+
 TEST_CASE("most checks that have nothing to do with it turn bad at once: the trouble is our own") {
   Agent a;
   a.pass(70, true);
