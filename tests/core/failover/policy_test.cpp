@@ -87,7 +87,14 @@ TEST_CASE("from a primary that dies to the first step, with the lease and the re
   a.write();
   a.pass(1, false);
   CHECK(a.state() == State::fencing);
-  CHECK(a.count<RunStep>() == 1);
+  REQUIRE(a.count<RunStep>() == 1);
+  for (const Effect& e : a.effects) {
+    if (const auto* step = std::get_if<RunStep>(&e)) {
+      CHECK(step->not_after == a.store.leases[0].until);  // not a moment later than the lease is ours
+      CHECK(step->token == a.store.leases[0].token);
+      CHECK(step->deadline == a.now.mono + 10s);
+    }
+  }
 }
 
 TEST_CASE("the host slept: a lease that was seen before is none, and nothing begins") {
