@@ -192,9 +192,10 @@ class Knot(Server):
     user = "knot"
     zone = "example.jp"
 
-    def __init__(self, records=(), primary=None, serial=1):
+    def __init__(self, records=(), primary=None, serial=1, update_key=None):
+        """`update_key` is (name, secret in base64) of a TSIG key that may change the zone."""
         super().__init__()
-        self.records, self.primary, self.serial = records, primary, serial
+        self.records, self.primary, self.serial, self.update_key = records, primary, serial, update_key
 
     @property
     def zone_path(self):
@@ -213,7 +214,15 @@ class Knot(Server):
         else:
             remote = f"remote:\n  - id: primary\n    address: {self.host}@{self.primary.port}\n"
             zone = "master: primary"
+        key = ""
+        if self.update_key is not None:
+            name, secret = self.update_key
+            (self.directory / "db").mkdir()  # of the journal, without which nothing is updated
+            give(self.directory / "db", self.user)
+            key = f"key:\n  - id: {name}\n    algorithm: hmac-sha256\n    secret: {secret}\n"
+            zone = "acl: [all, update]"
         (self.directory / "knot.conf").write_text(f"""
+{key}
 server:
   listen: {self.host}@{self.port}
   rundir: {self.directory}
@@ -229,6 +238,7 @@ acl:
   - id: all
     address: {self.host}
     action: transfer
+{f"  - id: update{chr(10)}    key: {self.update_key[0]}{chr(10)}    action: update" if self.update_key else ""}
 {remote}
 zone:
   - domain: example.jp

@@ -134,11 +134,13 @@ class Performed final : public Blocking {
 #define VITAL_ACTION(Class, type, version, summary, rows) \
   VITAL_BLOCKING_MODULE(::vital::action::Performed<Class>, type, version, summary, rows)
 
-// Calls `look` until it passes or `until` comes; its last result.
+// Calls `look` until it passes or `until` comes; the last result that is more than "there was no time for an answer".
 template <typename Look>
 Result poll_until(Duration until, Duration pause, Look look) {
-  for (;;) {
-    Result seen = look();
+  Result seen;
+  for (bool is_first = true;; is_first = false) {
+    Result now = look();
+    if (is_first || now.cause != Cause::timeout) seen = std::move(now);
     if (seen.verdict == Verdict::pass || monotonic_now() + pause >= until) return seen;
     const timespec ts{std::chrono::duration_cast<std::chrono::seconds>(pause).count(),
                       (pause % std::chrono::seconds(1)).count()};
