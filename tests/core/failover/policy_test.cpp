@@ -148,6 +148,24 @@ TEST_CASE("a store that goes back in time is not believed") {
   CHECK(a.state() == State::held);
 }
 
+TEST_CASE("whoever goes on with what another began promotes nobody else than the other may have promoted") {
+  struct Left {
+    Phase phase;
+    bool is_bound;
+    State state;
+  };
+  for (const Left& left : {Left{Phase::fencing, false, State::leasing}, Left{Phase::fencing, true, State::held},
+                           Left{Phase::promoting, false, State::held}, Left{Phase::moving, false, State::held}}) {
+    Agent a;
+    a.pass(70, true);
+    Record r;
+    r.entries = {{"main-x", "main", "web9", 5, "one", "three", left.phase, 0, 1, 1, false, left.is_bound, ""}};
+    a.store.record = {encode(r), a.store.revision};
+    a.pass(12, false);
+    CHECK(a.state() == left.state);
+  }
+}
+
 TEST_CASE("maintenance holds it, of this topology or of all") {
   for (const char* which : {"main", ""}) {
     Agent a;
