@@ -56,7 +56,8 @@ struct BodyRules {
   std::optional<std::string> json_pointer;
   std::optional<std::string> json_equals;
   std::vector<JsonRule> json_values;
-  bool want_json() const { return json_pointer.has_value() || !json_values.empty(); }
+  bool is_read_whole = false;  // somebody looks at text() afterwards
+  bool want_json() const { return json_pointer.has_value() || !json_values.empty() || is_read_whole; }
   bool any() const { return !contains.empty() || matches != nullptr || want_json(); }
 };
 
@@ -71,6 +72,8 @@ class BodyJudge {
   bool is_full() const { return size_ >= cap_; }
   // At the end of the body, or of our patience with it: why not, or empty. `is_complete`: the body ended by itself.
   std::string complaint(bool is_complete);
+  // The body as far as it came, if rules.want_json().
+  const std::string& text() const { return kept_; }
 
  private:
   const BodyRules& rules_;

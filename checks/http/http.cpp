@@ -48,12 +48,18 @@ constexpr const char* families[] = {"any", "4", "6", nullptr};
 constexpr const char* versions[] = {"auto", "1.0", "1.1", "2", nullptr};
 constexpr const char* tls_modes[] = {"off", "prefer", "require", "verify", nullptr};
 
+constexpr const char* presets[] = {"none", "elasticsearch", nullptr};
+
 constexpr OptionRow options[] = {
     {"url", Type::string, nullptr, "What to ask, http:// or https://.", "http://127.0.0.1:8080/healthz",
      VITAL_OPTION_REQUIRED},
     {"method", Type::string, "GET", "The request method, in capitals."},
     {"headers", Type::map, nullptr, "Headers to send; Host too.", "{Host: app.example.com}"},
     {"body", Type::string, nullptr, "The body to send; name its type in headers."},
+    {"preset", Type::choice, "none", "Ask this API below the url and judge what it says; expect adds to it.", nullptr,
+     0, presets},
+    {"min_nodes", Type::integer, nullptr, "With preset elasticsearch: fail if the cluster has fewer nodes.", "3", 0,
+     nullptr, 1, 10000},
     {"expect.status", Type::list, "200-299", "Which answers are good: codes, ranges, or 2xx.", "[200, 204, 301-303]"},
     {"expect.header", Type::map, nullptr,
      "Headers the answer must have: the exact value, * for any, ~PATTERN for a regular expression.",

@@ -70,14 +70,7 @@ void HttpProbe::keep_times() {
 Result HttpProbe::judge(bool is_complete) {
   if (!is_decided_) decided_after_ = check::monotonic_now() - started_;
   const std::string status = "HTTP " + std::to_string(status_);
-  if (!settings_.status.has(status_)) {
-    if ((status_ == 401 || status_ == 403) && settings_.has_credentials) {
-      return check::unknown(Cause::auth, status + ", it rejects our credentials");
-    }
-    std::string text = status + ", expected " + settings_.status.printed();
-    if (status_ / 100 == 3 && !location_.empty()) text += " (it redirects; follow_redirects is off)";
-    return check::fail(Cause::content, text);
-  }
+  if (!settings_.status.has(status_)) return refused_status();
   for (size_t i = 0; i < settings_.header_rules.size(); ++i) {
     const HeaderRule& rule = settings_.header_rules[i];
     if (i < is_header_good_.size() && is_header_good_[i]) continue;
@@ -95,15 +88,44 @@ Result HttpProbe::judge(bool is_complete) {
     return check::fail(Cause::protocol, status + ", but in HTTP/1, expected HTTP/2");
   }
 
+  if (!settings_.is_elasticsearch) return judge_speed();
+  cluster_ = read_cluster_health(body_->text());
+  if (!cluster_) return check::fail(Cause::protocol, status + ", but the body is not the health of a cluster");
+  check::Findings found;
+  judge_cluster(*cluster_, settings_.min_nodes, found);
+  const std::string who = "cluster " + check::shown(cluster_->name);
+  return found.into(found.worst() == check::Verdict::fail ? check::pass("") : judge_speed(), who);
+}
+
+Result HttpProbe::refused_status() const {
+  const std::string status = "HTTP " + std::to_string(status_);
+  const bool is_locked = status_ == 401 || status_ == 403;
+  if (is_locked && settings_.has_credentials) {
+    return check::unknown(Cause::auth, status + ", it rejects our credentials");
+  }
+  if (is_locked && settings_.is_elasticsearch) {
+    return check::unknown(Cause::auth, status + ", it wants a login; set user and password_file");
+  }
+  std::string text = status + ", expected " + settings_.status.printed();
+  if (status_ / 100 == 3 && !location_.empty()) text += " (it redirects; follow_redirects is off)";
+  if (settings_.is_elasticsearch && body_) {
+    const std::string error = read_cluster_error(body_->text());
+    if (!error.empty()) text += " (" + error + ")";
+  }
+  return check::fail(Cause::content, text);
+}
+
+// The answer is right. Was it in time, and will it be tomorrow?
+Result HttpProbe::judge_speed() const {
   const std::string where = peer_.empty() ? "" : " from " + peer_;
-  const std::string good = status + " in " + net::in_words(decided_after_) + where;
+  const std::string good = "HTTP " + std::to_string(status_) + " in " + net::in_words(decided_after_) + where;
   const double seconds = static_cast<double>(decided_after_.count()) / nanoseconds;
   const check::Verdict speed = settings_.latency_s.judge(seconds);
   if (speed != check::Verdict::pass) {
     return check::make_result(speed, Cause::latency, good + ", " + settings_.latency_s.words(speed));
   }
   if (url_.is_https() && settings_.tls.warn_days > 0) {
-    const double left = report().days_left(std::time(nullptr));
+    const double left = seen_report().days_left(std::time(nullptr));
     if (left < static_cast<double>(settings_.tls.warn_days)) {
       return check::warn(Cause::tls,
                          good + ", but its certificate ends in " + std::to_string(static_cast<long>(left)) + " days");
@@ -237,10 +259,11 @@ Result HttpProbe::with_account(Result result) const {
     result.measure("status", static_cast<double>(status_));
     result.measure("bytes", static_cast<double>(body_bytes_), "B");
   }
+  if (cluster_) describe_cluster(*cluster_, settings_.min_nodes, result);
   if (decided_after_ > Duration::zero()) {
     settings_.latency_s.measure(result, "latency", static_cast<double>(decided_after_.count()) / nanoseconds, "s");
   }
-  const net::TlsReport& seen = settings_.reuses_connection ? standing_.kept_report : report_;
+  const net::TlsReport& seen = seen_report();
   if (url_.is_https() && seen.is_seen) {
     const double warn_at =
         settings_.tls.warn_days > 0 ? static_cast<double>(settings_.tls.warn_days) : check::no_threshold;

@@ -14,6 +14,7 @@
 #include "../net/address.hpp"
 #include "../net/loop.hpp"
 #include "../net/tls.hpp"
+#include "elasticsearch.hpp"
 #include "expect.hpp"
 #include "multi.hpp"
 #include "settings.hpp"
@@ -81,11 +82,14 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   void keep_times();
 
   check::Result judge(bool is_complete);
+  check::Result refused_status() const;
+  check::Result judge_speed() const;
   check::Result explain(CURLcode code);
   check::Result overdue() const;
   std::string limit() const;
   check::Result with_account(check::Result result) const;
   check::Result from(const net::Trouble& trouble) const;
+  const net::TlsReport& seen_report() const { return settings_.reuses_connection ? standing_.kept_report : report_; }
   net::TlsReport& report() { return settings_.reuses_connection ? standing_.kept_report : report_; }
   void stop();
   void finish(check::Result result);
@@ -137,6 +141,7 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   bool is_header_too_large_ = false;
   std::string location_;
   std::optional<BodyJudge> body_;
+  std::optional<ClusterHealth> cluster_;  // of the preset
   size_t body_bytes_ = 0;
   bool is_cut_short_ = false;  // we stopped reading
   bool is_decided_ = false;    // waiting a moment for an orderly end

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "../net/address.hpp"
+#include "elasticsearch.hpp"
 
 namespace vital::http {
 namespace {
@@ -41,6 +42,31 @@ bool is_token(const std::string& text) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
            std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
   });
+}
+
+Url at_path(const Url& url, const std::string& path) {
+  const std::unique_ptr<CURLU, FreeUrl> parts(curl_url());
+  curl_url_set(parts.get(), CURLUPART_URL, url.text.c_str(), 0);
+  curl_url_set(parts.get(), CURLUPART_PATH, path.c_str(), 0);
+  Url moved = url;
+  moved.text = part(parts.get(), CURLUPART_URL, 0);
+  return moved;
+}
+
+// A preset asks one API and knows what its answer means.
+void read_preset(const check::Options& options, Settings& s) {
+  s.is_elasticsearch = options.text_or("preset", "none") == "elasticsearch";
+  s.min_nodes = {check::Bad::below, {}, {}, "", "min_nodes"};
+  if (options.has("min_nodes")) {
+    if (!s.is_elasticsearch) throw Invalid("min_nodes", "has a meaning only with preset: elasticsearch; leave it out");
+    s.min_nodes.fail = static_cast<double>(options.integer("min_nodes"));
+  }
+  if (!s.is_elasticsearch) return;
+  if (s.method != "GET" || s.has_body) {
+    throw Invalid(s.has_body ? "body" : "method", "is the preset's own, a GET without a body; leave it out");
+  }
+  s.url = at_path(s.url, cluster_health_path(path_of(s.url)));
+  s.body_rules.is_read_whole = true;
 }
 
 // "192.0.2.1" pins the URL's own host; "host:port:address" any.
@@ -224,6 +250,7 @@ std::string query_of(const Url& url) { return part_of(url, CURLUPART_QUERY); }
 Settings read_settings(const check::Options& options) {
   Settings s;
   read_request(options, s);
+  read_preset(options, s);
   read_expectations(options, s);
   read_pins(options, s);
   s.follows_redirects = options.text_or("follow_redirects", "false") == "true";

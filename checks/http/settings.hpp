@@ -43,6 +43,8 @@ struct Settings {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
   bool has_body = false;
+  bool is_elasticsearch = false;  // judge the answer as a cluster's health
+  check::Limit min_nodes{};       // of that cluster
   StatusSet status;
   std::vector<HeaderRule> header_rules;
   BodyRules body_rules;

@@ -1,10 +1,10 @@
 """The http check beyond one request in HTTP/1.1: HTTP/2 against nginx (TLS) and nghttpd (in clear), Unix sockets, limits of
-latency, values of a JSON body compared."""
+latency, values of a JSON body compared, a cluster's health."""
 import json
 
 import pytest
 
-from judging import HUNG, judge, phases, refused, repeat
+from judging import HUNG, judge, phases, refused, repeat, secret
 from servers import Certificates, HttpApp, Nginx, Server, program
 
 pytestmark = pytest.mark.timeout(60)
@@ -132,6 +132,58 @@ def test_values_of_a_json_body(app):
     app.answer(body="ok")
 
 
+# ---- a cluster's health -------------------------------------------------------------------------------------------------
+
+def cluster(status="green", **more):
+    """In the shape that Elasticsearch's reference shows."""
+    return json.dumps({"cluster_name": "logs", "status": status, "timed_out": False, "number_of_nodes": 3, "number_of_data_nodes": 3,
+                       "active_primary_shards": 5, "active_shards": 10, "relocating_shards": 1, "initializing_shards": 2,
+                       "unassigned_shards": 4, "delayed_unassigned_shards": 0, "number_of_pending_tasks": 6,
+                       "number_of_in_flight_fetch": 0, "active_shards_percent_as_number": 100.0, **more})
+
+
+def test_the_health_of_an_elasticsearch_cluster(app):
+    asked = {"url": app.url + "/es/", "preset": "elasticsearch"}
+    try:
+        app.answer(body=cluster())
+        mark = app.log_mark()
+        probe = judge("http", {**asked, "min_nodes": 3}, "pass", "none")
+        assert "GET /es/_cluster/health HTTP" in app.log_since(mark)
+        assert (probe.facts["cluster"], probe.facts["cluster_status"]) == ("logs", "green")
+        names = ("nodes", "unassigned_shards", "relocating_shards", "initializing_shards", "pending_tasks")
+        assert [probe.measures[name] for name in names] == [3, 4, 1, 2, 6]
+        judge("http", {**asked, "min_nodes": 4}, "fail", "content", says="it has 3 nodes, below min_nodes 4")
+        judge("http", {**asked, "expect.body.json.values": {"/unassigned_shards": "0"}}, "fail", "content", says="is 4")
+        app.answer(body=cluster("yellow"))
+        judge("http", asked, "warn", "content", says="yellow")
+        app.answer(body=cluster("red"))
+        assert judge("http", asked, "fail", "content", says="red").measures["unassigned_shards"] == 4
+        app.answer(body=cluster(timed_out=True))
+        judge("http", asked, "fail", "content", says="timed_out")
+        app.answer(body="<html>ok</html>")
+        judge("http", asked, "fail", "protocol", says="not the health of a cluster")
+        app.answer(body=cluster("yellow"), delay=0.2)
+        judge("http", {**asked, "warn_latency": "100ms"}, "warn", "content", says="above warn_latency")
+        judge("http", {**asked, "fail_latency": "100ms"}, "fail", "latency")
+    finally:
+        app.answer(body="ok")
+
+
+def test_an_elasticsearch_cluster_that_answers_no_health(app):
+    asked = {"url": app.url, "preset": "elasticsearch"}
+    no_master = json.dumps({"error": {"root_cause": [{"type": "master_not_discovered_exception", "reason": None}],
+                                      "type": "master_not_discovered_exception", "reason": None}, "status": 503})
+    try:
+        app.answer(status=503, body=no_master)
+        judge("http", asked, "fail", "content", says="HTTP 503, expected 200-299 (master_not_discovered_exception)")
+        for status in (401, 403):
+            app.answer(status=status, body="{}")
+            judge("http", asked, "unknown", "auth", says="it wants a login")
+            judge("http", {**asked, "user": "vitald", "password_file": secret("not-his-word")}, "unknown", "auth", says="rejects our credentials")
+    finally:
+        app.answer(body="ok")
+
+
 @pytest.mark.parametrize("options, says", [
     ({"unix_socket": "run/app.sock"}, "unix_socket"),
     ({"unix_socket": "/" + "x" * 108}, "unix_socket"),
@@ -140,6 +192,8 @@ def test_values_of_a_json_body(app):
     ({"expect.body.json.values": {"status": "x"}}, "expect.body.json.values"),
     ({"expect.body.json.values": {"/a": ">= three"}}, "expect.body.json.values"),
     ({"expect.body.json.values": {"/a": "~("}}, "expect.body.json.values"),
+    ({"min_nodes": 3}, "min_nodes"),
+    ({"preset": "elasticsearch", "method": "POST"}, "method"),
 ])
 def test_options_that_make_no_sense_are_refused_by_name(options, says):
     refused("http", {"url": "http://127.0.0.1/", **options}, says)
