@@ -66,7 +66,10 @@ struct Limit {
 class Findings {
  public:
   void add(Verdict verdict, Cause cause, std::string words) {
-    if (verdict != Verdict::pass) all_.push_back({verdict, cause, std::move(words)});
+    if (verdict == Verdict::pass) return;
+    Finding finding{verdict, cause, std::move(words)};
+    const auto place = std::upper_bound(all_.begin(), all_.end(), finding, is_worse);
+    all_.insert(place, std::move(finding));
   }
   // `words` say what the number is, such as "it is 34 s behind".
   void judge(const Limit& limit, double value, const std::string& words, Cause cause = Cause::content) {
@@ -74,22 +77,17 @@ class Findings {
     if (verdict != Verdict::pass) add(verdict, cause, words + ", " + limit.words(verdict));
   }
   bool is_empty() const { return all_.empty(); }
-  Verdict worst() const {
-    const auto at = std::max_element(all_.begin(), all_.end(), is_less);
-    return at == all_.end() ? Verdict::pass : at->verdict;
-  }
+  Verdict worst() const { return all_.empty() ? Verdict::pass : all_.front().verdict; }
 
   // `well` if there is nothing, or nothing worse than what it says already.
   Result into(Result well, const std::string& target) const {
     if (all_.empty() || well.verdict == Verdict::fail) return well;
-    std::vector<Finding> sorted = all_;
-    std::stable_sort(sorted.begin(), sorted.end(), [](const Finding& a, const Finding& b) { return is_less(b, a); });
     std::string text;
-    for (const Finding& f : sorted) text += (text.empty() ? target + ": " : "; ") + f.words;
+    for (const Finding& f : all_) text += (text.empty() ? target + ": " : "; ") + f.words;
     if (well.verdict != Verdict::pass) text += "; " + well.text;
-    if (weight(sorted.front().verdict) >= weight(well.verdict)) {
-      well.verdict = sorted.front().verdict;
-      well.cause = sorted.front().cause;
+    if (weight(all_.front().verdict) >= weight(well.verdict)) {
+      well.verdict = all_.front().verdict;
+      well.cause = all_.front().cause;
     }
     well.text = std::move(text);
     return well;
@@ -115,9 +113,9 @@ class Findings {
     }
     return 0;
   }
-  static bool is_less(const Finding& a, const Finding& b) { return weight(a.verdict) < weight(b.verdict); }
+  static bool is_worse(const Finding& a, const Finding& b) { return weight(a.verdict) > weight(b.verdict); }
 
-  std::vector<Finding> all_;
+  std::vector<Finding> all_;  // the worst first, equals in the order they were found
 };
 
 }  // namespace vital::check
