@@ -46,6 +46,11 @@ class Multi {
   void opened(curl_socket_t fd, const void* owner) { kept_[fd] = owner; }
   void closed(curl_socket_t fd) { kept_.erase(fd); }
 
+  // How long the next transfer's handle should say that addresses are remembered, in seconds; negative: for ever. With
+  // a limit libcurl looks through all it remembers when a transfer ends; once in a while is enough to forget those of
+  // checks that are gone.
+  long remembers_for() { return ++transfers_ % 1024 == 0 ? 60 : -1; }
+
   void trouble(const char* what) noexcept;  // thrown in a callback of ours
 
  private:
@@ -64,6 +69,7 @@ class Multi {
   check::Duration armed_{-1};   // when timer_ fires
   int depth_ = 0;               // of calls into curl
   bool is_turning_ = false;
+  unsigned transfers_ = 0;
   std::map<curl_socket_t, const void*> kept_;
 };
 

@@ -37,19 +37,18 @@ std::string tls_reason(const std::string& said) {
 }  // namespace
 
 void HttpProbe::keep_times() {
-  if (easy_ == nullptr) return;
+  if (easy() == nullptr) return;
   const Duration passed = check::monotonic_now() - hop_started_;
-  const Duration connected =
-      tls_began_ > Duration::zero() ? tls_began_ : info_time(easy_.get(), CURLINFO_CONNECT_TIME_T);
-  const Duration secured = info_time(easy_.get(), CURLINFO_APPCONNECT_TIME_T);
+  const Duration connected = tls_began_ > Duration::zero() ? tls_began_ : info_time(easy(), CURLINFO_CONNECT_TIME_T);
+  const Duration secured = info_time(easy(), CURLINFO_APPCONNECT_TIME_T);
   long made = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &made);
-  curl_easy_getinfo(easy_.get(), CURLINFO_HTTP_VERSION, &spoken_);
+  curl_easy_getinfo(easy(), CURLINFO_NUM_CONNECTS, &made);
+  curl_easy_getinfo(easy(), CURLINFO_HTTP_VERSION, &spoken_);
   is_reused_ = settings_.reuses_connection && made == 0 && has_header_;
   const bool has_connected = is_reused_ || connected > Duration::zero() || is_connected();
   if (has_connected && !addresses_.empty()) {
     char* ip = nullptr;  // of a kept connection, which may go elsewhere than the address offered
-    curl_easy_getinfo(easy_.get(), CURLINFO_PRIMARY_IP, &ip);
+    curl_easy_getinfo(easy(), CURLINFO_PRIMARY_IP, &ip);
     const std::string address = ip != nullptr && *ip != '\0' ? ip : addresses_[next_address_ - 1];
     peer_ = printed_peer(address);
     if (settings_.reuses_connection) standing_.kept_address = address;
@@ -137,7 +136,7 @@ Result HttpProbe::judge_speed() const {
 Result HttpProbe::explain(CURLcode code) {
   const std::string said = said_;
   long error = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
+  curl_easy_getinfo(easy(), CURLINFO_OS_ERRNO, &error);
   if (!our_tls_trouble_.empty()) return check::unknown(Cause::config, our_tls_trouble_);
   if (is_header_too_large_) return check::fail(Cause::protocol, "its header is larger than 64 KiB");
   if (report().wants_certificate && tls_.certificate.empty() && header_bytes_ == 0 && url_.is_https()) {
@@ -197,7 +196,7 @@ Result HttpProbe::explain(CURLcode code) {
 
 // The deadline, a little before the agent's: says what was missing.
 void HttpProbe::out_of_time() {
-  const bool was_looking_up = easy_ == nullptr;
+  const bool was_looking_up = easy() == nullptr;
   keep_times();
   if (is_decided_) {
     stop();

@@ -19,13 +19,14 @@ using check::Duration;
 
 constexpr int max_redirects = 5;
 constexpr size_t max_header = 64 * 1024;
+constexpr Duration known_for = std::chrono::seconds(60);  // libcurl may forget an address it was told after that
 // How long a decided probe waits for the rest of the answer, so that most connections end with a FIN at a point the
 // server expects.
 constexpr Duration linger = std::chrono::milliseconds(100);
 
 template <typename Value>
-void set(const Easy& easy, CURLoption option, Value value) {
-  curl_easy_setopt(easy.get(), option, value);
+void set(CURL* easy, CURLoption option, Value value) {
+  curl_easy_setopt(easy, option, value);
 }
 
 void append(List& list, const std::string& line) { list.reset(curl_slist_append(list.release(), line.c_str())); }
@@ -95,46 +96,85 @@ void HttpProbe::connect_to(const std::vector<std::string>& addresses) {
 }
 
 // One address at a time: given several, libcurl 7.88 waits 200 ms and more after a refusal before it tries the next.
-// It gets the address under a name of our own, by which it also keeps this check's connections apart from those of
-// other checks.
 void HttpProbe::try_next() {
   const std::string& address = addresses_[next_address_++];
-  easy_.reset(curl_easy_init());
-  if (easy_ == nullptr) return finish(check::unknown(Cause::agent, "libcurl gives us no handle"));
+  if (!take_request()) return finish(check::unknown(Cause::agent, "libcurl gives us no handle"));
   sockets_.clear();
   no_socket_ = 0;
   tls_began_ = Duration::zero();
   said_[0] = '\0';
-  resolve_.reset();
-  connect_.reset();
-  const std::string port = std::to_string(url_.port);
-  if (is_on_socket()) {
-    set(easy_, CURLOPT_UNIX_SOCKET_PATH, address.c_str());
-    append(connect_, "::" + standing_.key + ":" + port);
-    set(easy_, CURLOPT_CONNECT_TO, connect_.get());
-    start_hop();
-    return;
-  }
-  append(resolve_, "+" + standing_.key + ":" + port + ":" + (net::is_v6(address) ? "[" + address + "]" : address));
-  append(connect_, "::" + standing_.key + ":" + port);
-  set(easy_, CURLOPT_RESOLVE, resolve_.get());
-  set(easy_, CURLOPT_CONNECT_TO, connect_.get());
-  start_hop();
-}
-
-void HttpProbe::start_hop() {
-  make_request();
-  if (url_.is_https()) set_tls();
+  bind_request(address);
 
   // The last address has all the time that is left, the others their equal share.
   hop_started_ = check::monotonic_now();
   const auto waiting = static_cast<Duration::rep>(addresses_.size() - next_address_ + 1);
   if (waiting > 1) soon_.arm<&HttpProbe::share_is_over>(this, (deadline_ - hop_started_) / waiting);
   is_running_ = true;
-  if (!standing_.multi->start(easy_.get())) {
+  if (!standing_.multi->start(easy())) {
     is_running_ = false;
     finish(check::unknown(Cause::agent, "libcurl cannot start the request"));
   }
+}
+
+// The handle for this hop, with all that stays the same from probe to probe already told to it.
+bool HttpProbe::take_request() {
+  leave_request();
+  if (redirects_ == 0 && standing_.spare.easy != nullptr) {
+    request_ = std::move(standing_.spare);
+    return true;
+  }
+  request_.easy.reset(curl_easy_init());
+  if (easy() == nullptr) return false;
+  make_request();
+  return true;
+}
+
+void HttpProbe::leave_request() {
+  if (easy() == nullptr) return;
+  // libcurl never forgets how often a handle's kept connections died under it, and gives up after the fifth. What is
+  // signed is signed for a moment.
+  const bool is_used_up = (settings_.reuses_connection && !is_reused_) || settings_.aws.is_set();
+  if (redirects_ == 0 && !is_used_up && standing_.spare.easy == nullptr) {
+    set(easy(), CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));
+    set(easy(), CURLOPT_PRIVATE, static_cast<void*>(nullptr));
+    standing_.spare = std::move(request_);
+  }
+  request_.easy.reset();
+  request_ = {};
+}
+
+// What differs from probe to probe. libcurl gets the address under a name of our own, by which it also keeps this
+// check's connections apart from those of other checks.
+void HttpProbe::bind_request(const std::string& address) {
+  if (request_.address != address || started_ - request_.told_at > known_for / 2) {
+    const std::string port = std::to_string(url_.port);
+    List resolve, connect;
+    append(connect, "::" + standing_.key + ":" + port);
+    if (is_on_socket()) {
+      set(easy(), CURLOPT_UNIX_SOCKET_PATH, address.c_str());
+    } else {
+      append(resolve, "+" + standing_.key + ":" + port + ":" + (net::is_v6(address) ? "[" + address + "]" : address));
+      set(easy(), CURLOPT_RESOLVE, resolve.get());
+    }
+    set(easy(), CURLOPT_CONNECT_TO, connect.get());
+    request_.resolve = std::move(resolve);
+    request_.connect = std::move(connect);
+    request_.address = address;
+    request_.told_at = check::monotonic_now();
+  }
+  set(easy(), CURLOPT_DNS_CACHE_TIMEOUT, standing_.multi->remembers_for());
+  set(easy(), CURLOPT_PRIVATE, static_cast<Transfer*>(this));
+  set(easy(), CURLOPT_ERRORBUFFER, static_cast<char*>(said_));
+  set(easy(), CURLOPT_HEADERDATA, this);
+  set(easy(), CURLOPT_WRITEDATA, this);
+  set(easy(), CURLOPT_OPENSOCKETDATA, this);
+  if (url_.is_https()) set_tls();
+  if (!settings_.reuses_connection) return;
+  // A kept connection is used again only while its address is still one of the name's and its certificate valid.
+  const bool is_elsewhere = std::find(addresses_.begin(), addresses_.end(), standing_.kept_address) == addresses_.end();
+  const net::TlsReport& kept = standing_.kept_report;
+  const bool has_expired = url_.is_https() && kept.is_seen && kept.days_left(std::time(nullptr)) < 0;
+  set(easy(), CURLOPT_FRESH_CONNECT, is_elsewhere || has_expired ? 1L : 0L);
 }
 
 void HttpProbe::share_is_over() {
@@ -146,19 +186,16 @@ void HttpProbe::share_is_over() {
 
 void HttpProbe::make_request() {
   const bool has_other_name = url_.is_https() && is_first_origin_ && !settings_.tls.server_name.empty();
-  set(easy_, CURLOPT_URL, (has_other_name ? rehosted(url_, settings_.tls.server_name) : url_.text).c_str());
-  set(easy_, CURLOPT_PRIVATE, static_cast<Transfer*>(this));
-  set(easy_, CURLOPT_ERRORBUFFER, static_cast<char*>(said_));
-  set(easy_, CURLOPT_NOSIGNAL, 1L);
-  set(easy_, CURLOPT_PROXY, "");  // whatever the environment says
-  set(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy_, CURLOPT_FOLLOWLOCATION, 0L);
-  set(easy_, CURLOPT_CONNECTTIMEOUT_MS, 3600L * 1000);  // the deadline is ours
-  set(easy_, CURLOPT_USERAGENT, "vitald/" VITALD_VERSION);
-  set(easy_, CURLOPT_HTTP_VERSION, settings_.http_version);
+  set(easy(), CURLOPT_URL, (has_other_name ? rehosted(url_, settings_.tls.server_name) : url_.text).c_str());
+  set(easy(), CURLOPT_NOSIGNAL, 1L);
+  set(easy(), CURLOPT_PROXY, "");  // whatever the environment says
+  set(easy(), CURLOPT_PROTOCOLS_STR, "http,https");
+  set(easy(), CURLOPT_FOLLOWLOCATION, 0L);
+  set(easy(), CURLOPT_CONNECTTIMEOUT_MS, 3600L * 1000);  // the deadline is ours
+  set(easy(), CURLOPT_USERAGENT, "vitald/" VITALD_VERSION);
+  set(easy(), CURLOPT_HTTP_VERSION, settings_.http_version);
 
-  headers_.reset();
-  append(headers_, "Expect:");
+  append(request_.headers, "Expect:");
   bool has_host = false;
   bool has_connection = false;
   bool has_content_type = false;
@@ -168,60 +205,53 @@ void HttpProbe::make_request() {
       has_host = has_host || names_header(line, "host");
       has_connection = has_connection || names_header(line, "connection");
       has_content_type = has_content_type || names_header(line, "content-type");
-      append(headers_, value.empty() ? name + ";" : line + " " + value);  // "Name;" is an empty header to libcurl
+      append(request_.headers,
+             value.empty() ? name + ";" : line + " " + value);  // "Name;" is an empty header to libcurl
     }
     if (settings_.aws.is_set()) add_signature();
     if (!settings_.user.empty()) {
-      set(easy_, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
-      set(easy_, CURLOPT_USERNAME, settings_.user.c_str());
-      set(easy_, CURLOPT_PASSWORD, settings_.password.c_str());
+      set(easy(), CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+      set(easy(), CURLOPT_USERNAME, settings_.user.c_str());
+      set(easy(), CURLOPT_PASSWORD, settings_.password.c_str());
     }
   }
-  if (has_other_name && !has_host) append(headers_, "Host: " + host_header(url_));
+  if (has_other_name && !has_host) append(request_.headers, "Host: " + host_header(url_));
   const bool is_http_1 =
       settings_.http_version == CURL_HTTP_VERSION_1_0 || settings_.http_version == CURL_HTTP_VERSION_1_1;
-  if (!settings_.reuses_connection && is_http_1 && !has_connection) append(headers_, "Connection: close");
-  if (!has_content_type) append(headers_, "Content-Type:");  // libcurl would claim a form
-  set(easy_, CURLOPT_HTTPHEADER, headers_.get());
+  if (!settings_.reuses_connection && is_http_1 && !has_connection) append(request_.headers, "Connection: close");
+  if (!has_content_type) append(request_.headers, "Content-Type:");  // libcurl would claim a form
+  set(easy(), CURLOPT_HTTPHEADER, request_.headers.get());
 
   if (method_ == "HEAD") {
-    set(easy_, CURLOPT_NOBODY, 1L);
+    set(easy(), CURLOPT_NOBODY, 1L);
   } else if (method_ != "GET" || (settings_.has_body && method_ == settings_.method)) {
     const bool sends_body = settings_.has_body && method_ == settings_.method && is_first_origin_;
     if (sends_body || method_ == "POST" || method_ == "PUT" || method_ == "PATCH") {
-      set(easy_, CURLOPT_POSTFIELDSIZE, sends_body ? static_cast<long>(settings_.body.size()) : 0L);
-      set(easy_, CURLOPT_POSTFIELDS, sends_body ? settings_.body.c_str() : "");
+      set(easy(), CURLOPT_POSTFIELDSIZE, sends_body ? static_cast<long>(settings_.body.size()) : 0L);
+      set(easy(), CURLOPT_POSTFIELDS, sends_body ? settings_.body.c_str() : "");
     }
-    set(easy_, CURLOPT_CUSTOMREQUEST, method_.c_str());
+    set(easy(), CURLOPT_CUSTOMREQUEST, method_.c_str());
   }
 
-  set(easy_, CURLOPT_HEADERDATA, this);
   set(
-      easy_, CURLOPT_HEADERFUNCTION, +[](char* data, size_t size, size_t count, void* self) -> size_t {
+      easy(), CURLOPT_HEADERFUNCTION, +[](char* data, size_t size, size_t count, void* self) -> size_t {
         return static_cast<HttpProbe*>(self)->took_header({data, size * count}) ? size * count : 0;
       });
-  set(easy_, CURLOPT_WRITEDATA, this);
   set(
-      easy_, CURLOPT_WRITEFUNCTION, +[](char* data, size_t size, size_t count, void* self) -> size_t {
+      easy(), CURLOPT_WRITEFUNCTION, +[](char* data, size_t size, size_t count, void* self) -> size_t {
         return static_cast<HttpProbe*>(self)->took_body({data, size * count}) ? size * count : 0;
       });
 
-  set(easy_, CURLOPT_OPENSOCKETDATA, this);
-  set(easy_, CURLOPT_OPENSOCKETFUNCTION, &HttpProbe::open_socket);
+  set(easy(), CURLOPT_OPENSOCKETFUNCTION, &HttpProbe::open_socket);
   if (!settings_.reuses_connection) {
-    set(easy_, CURLOPT_FRESH_CONNECT, 1L);
-    set(easy_, CURLOPT_FORBID_REUSE, 1L);
+    set(easy(), CURLOPT_FRESH_CONNECT, 1L);
+    set(easy(), CURLOPT_FORBID_REUSE, 1L);
     return;
   }
-  // A kept connection is used again only while its address is still one of the name's and its certificate valid.
-  const bool is_elsewhere = std::find(addresses_.begin(), addresses_.end(), standing_.kept_address) == addresses_.end();
-  const net::TlsReport& kept = standing_.kept_report;
-  const bool has_expired = url_.is_https() && kept.is_seen && kept.days_left(std::time(nullptr)) < 0;
-  if (is_elsewhere || has_expired) set(easy_, CURLOPT_FRESH_CONNECT, 1L);
   // Kept connections may outlive their check: what closes them must not refer to it.
-  set(easy_, CURLOPT_CLOSESOCKETDATA, standing_.multi.get());
+  set(easy(), CURLOPT_CLOSESOCKETDATA, standing_.multi.get());
   set(
-      easy_, CURLOPT_CLOSESOCKETFUNCTION, +[](void* multi, curl_socket_t fd) -> int {
+      easy(), CURLOPT_CLOSESOCKETFUNCTION, +[](void* multi, curl_socket_t fd) -> int {
         static_cast<Multi*>(multi)->closed(fd);
         return close(fd);
       });
@@ -234,7 +264,7 @@ void HttpProbe::add_signature() {
   }
   if (settings_.has_body && method_ == settings_.method) request.body = settings_.body;
   for (const auto& [name, value] : sign(request, settings_.aws, std::time(nullptr)))
-    append(headers_, name + ": " + value);
+    append(request_.headers, name + ": " + value);
 }
 
 void HttpProbe::set_tls() {
@@ -245,15 +275,15 @@ void HttpProbe::set_tls() {
     tls_.server_name.clear();
   }
   const bool is_strict = tls_.mode == net::TlsSettings::Mode::verify;
-  set(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  set(easy_, CURLOPT_SSL_VERIFYPEER, is_strict ? 1L : 0L);
-  set(easy_, CURLOPT_SSL_VERIFYHOST, 0L);  // the name is verified with the chain, see net::set_up()
-  set(easy_, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+  set(easy(), CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(easy(), CURLOPT_SSL_VERIFYPEER, is_strict ? 1L : 0L);
+  set(easy(), CURLOPT_SSL_VERIFYHOST, 0L);  // the name is verified with the chain, see net::set_up()
+  set(easy(), CURLOPT_SSL_SESSIONID_CACHE, 0L);
   // Trust is set by us: shared by all checks, where libcurl would read the whole bundle for each handshake.
-  set(easy_, CURLOPT_CAINFO, static_cast<char*>(nullptr));
-  set(easy_, CURLOPT_CAPATH, static_cast<char*>(nullptr));
-  set(easy_, CURLOPT_SSL_CTX_DATA, this);
-  set(easy_, CURLOPT_SSL_CTX_FUNCTION, &HttpProbe::tls_context);
+  set(easy(), CURLOPT_CAINFO, static_cast<char*>(nullptr));
+  set(easy(), CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  set(easy(), CURLOPT_SSL_CTX_DATA, this);
+  set(easy(), CURLOPT_SSL_CTX_FUNCTION, &HttpProbe::tls_context);
 }
 
 curl_socket_t HttpProbe::open_socket(void* raw_self, curlsocktype, curl_sockaddr* address) {
@@ -306,7 +336,7 @@ bool HttpProbe::took_header(std::string_view line) {
     }
     if (line.substr(0, 5) == "HTTP/" && !has_header_) {
       // Also after an interim answer such as 103: only the last one counts.
-      curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
+      curl_easy_getinfo(easy(), CURLINFO_RESPONSE_CODE, &status_);
       location_.clear();
       header_values_.assign(settings_.header_rules.size(), "");
       is_header_seen_.assign(settings_.header_rules.size(), false);
@@ -314,7 +344,7 @@ bool HttpProbe::took_header(std::string_view line) {
       return true;
     }
     if (line == "\r\n" || line == "\n") {
-      curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status_);
+      curl_easy_getinfo(easy(), CURLINFO_RESPONSE_CODE, &status_);
       has_header_ = status_ >= 200;
       return true;
     }
@@ -373,6 +403,7 @@ bool HttpProbe::may_redirect() const {
 void HttpProbe::redirect() {
   Url next;
   std::string why;
+  leave_request();
   if (!parse_url(location_, &url_, next, why)) {
     return finish(check::fail(Cause::content, "the redirect it answers with " + why));
   }
@@ -390,7 +421,6 @@ void HttpProbe::redirect() {
   body_.reset();
   body_bytes_ = 0;
   is_cut_short_ = false;
-  easy_.reset();
   go_to(next);
 }
 
@@ -411,9 +441,9 @@ void HttpProbe::stop() {
   lookup_.withdraw();
   if (is_running_) {
     is_running_ = false;
-    standing_.multi->remove(easy_.get());
+    standing_.multi->remove(easy());
   }
-  easy_.reset();
+  leave_request();
 }
 
 void HttpProbe::deliver_waiting() {

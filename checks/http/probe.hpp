@@ -30,6 +30,17 @@ struct FreeList {
 using Easy = std::unique_ptr<CURL, FreeEasy>;
 using List = std::unique_ptr<curl_slist, FreeList>;
 
+// A handle of libcurl with what it refers to. Making one and telling it all a request needs costs as much as a request:
+// the one for a check's first hop is kept for its next probe.
+struct Request {
+  List headers;
+  List resolve;
+  List connect;
+  std::string address;        // that resolve names
+  check::Duration told_at{};  // when libcurl was told
+  Easy easy;                  // goes before what it refers to
+};
+
 // What a check keeps between its probes. Connections that are kept open write their handshake's report here.
 struct Standing {
   check::Host host;
@@ -38,6 +49,7 @@ struct Standing {
   std::string key;             // names this check's connections in libcurl's cache, so that no two checks share one
   net::TlsReport kept_report;  // of the kept connection
   std::string kept_address;    // where it goes
+  Request spare;               // of the first hop, if no probe uses it
 };
 
 class HttpProbe final : public check::AsyncProbe, private Transfer {
@@ -64,14 +76,17 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   void resolved(const net::Addresses& found);
   void connect_to(const std::vector<std::string>& addresses);
   void try_next();
-  void start_hop();
   bool is_on_socket() const { return !settings_.unix_socket.empty() && is_first_origin_; }
   std::string printed_peer(const std::string& address) const {
     return is_on_socket() ? settings_.unix_socket : net::printed(address, url_.port);
   }
   void share_is_over();
+  bool take_request();
   void make_request();
   void add_signature();
+  void bind_request(const std::string& address);
+  void leave_request();
+  CURL* easy() const { return request_.easy.get(); }
   void set_tls();
   bool may_redirect() const;
   void redirect();
@@ -119,12 +134,9 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   std::vector<std::string> addresses_;
   size_t next_address_ = 0;
   net::TlsSettings tls_;
-  Easy easy_;
-  List headers_;
-  List resolve_;
-  List connect_;
+  Request request_;
   char said_[CURL_ERROR_SIZE] = "";
-  bool is_running_ = false;      // easy_ is in the multi handle
+  bool is_running_ = false;      // its handle is in the multi handle
   std::vector<int> sockets_;     // made for this address; libcurl's to close
   int no_socket_ = 0;            // errno, if one could not be made
   check::Duration tls_began_{};  // since hop_started_; zero: not yet
