@@ -4,10 +4,13 @@
 #include <libsmbclient.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <fstream>
 
 namespace vital::check::smb {
@@ -18,6 +21,7 @@ namespace {
 class OwnHome {
  public:
   OwnHome() {
+    sweep();
     char name[] = "/tmp/vitald-smb-XXXXXX";
     if (mkdtemp(name) == nullptr)
       throw Stop(unknown(Cause::agent, std::string("no temporary directory to be had: ") + std::strerror(errno)));
@@ -39,14 +43,30 @@ class OwnHome {
     } else {
       unsetenv("HOME");
     }
-    unlink((folder_ + "/.smb/smb.conf").c_str());
-    rmdir((folder_ + "/.smb").c_str());
-    rmdir(folder_.c_str());
+    remove(folder_);
   }
   OwnHome(const OwnHome&) = delete;
   OwnHome& operator=(const OwnHome&) = delete;
 
  private:
+  static void remove(const std::string& folder) {
+    unlink((folder + "/.smb/smb.conf").c_str());
+    rmdir((folder + "/.smb").c_str());
+    rmdir(folder.c_str());
+  }
+
+  // What a worker left that was killed meanwhile: ours, and older than any probe can be.
+  static void sweep() {
+    constexpr std::time_t old = 3600;  // seconds
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/tmp", error)) {
+      if (entry.path().filename().string().rfind("vitald-smb-", 0) != 0) continue;
+      struct stat seen {};
+      if (lstat(entry.path().c_str(), &seen) != 0 || !S_ISDIR(seen.st_mode) || seen.st_uid != geteuid()) continue;
+      if (std::time(nullptr) - seen.st_mtime > old) remove(entry.path().string());
+    }
+  }
+
   std::string folder_;
   std::optional<std::string> home_;
 };

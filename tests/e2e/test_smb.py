@@ -1,5 +1,9 @@
 """The smb check against a real Samba server: working, broken in ways a port check does not see, hung."""
 import os
+import pathlib
+import shutil
+import tempfile
+import time
 
 import pytest
 
@@ -40,6 +44,17 @@ def test_nothing_of_this_machines_own_configuration_gets_in(server):
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
     judge("smb", at(server, file="canary", expect="alive"), "pass", "none", environment=environment)
     assert sorted(os.listdir(home)) == [".smb"]
+
+
+def test_what_a_killed_worker_left_is_swept_after_an_hour(server):
+    left = [pathlib.Path(tempfile.mkdtemp(prefix="vitald-smb-")) for _ in range(2)]
+    os.utime(left[0], (time.time() - 7200,) * 2)
+    try:
+        judge("smb", at(server, file="canary", expect="alive"), "pass", "none")
+        assert [folder.exists() for folder in left] == [False, True]  # the younger may be in use
+    finally:
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---- broken in ways a port check does not see ------------------------------------------------------------------------
