@@ -1,6 +1,7 @@
 """file, cpu, pressure, oom, network and limits on this host, in groups and namespaces made for the purpose."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ def test_a_file_is_judged_by_its_age_and_size(folder):
     judge("file", {"path": path, "warn_age": "30m", "fail_age": "1h"}, "fail", "content", says="above fail_age 3600")
     judge("file", {"path": path, "fail_size_below": "19"}, "fail", "content", says="below fail_size_below 19")
     judge("file", {"path": path, "warn_size_above": "17"}, "warn", "content", says="above warn_size_above 17")
+    judge("file", {"path": path / "below-a-file", "absent": True}, "pass", "none")
 
 
 def test_a_file_is_judged_by_its_content(folder):
@@ -54,6 +56,9 @@ def test_a_file_is_judged_by_its_content(folder):
     with open(folder / "large", "wb") as large:
         large.truncate(1 << 30)
     judge("file", {"path": folder / "large", "contains": "x"}, "fail", "content")  # its first MiB, in time
+    (folder / "long").write_bytes(b"." * ((1 << 20) - 1) + b"ab")
+    judge("file", {"path": folder / "long", "contains": "a"}, "pass", "none")
+    judge("file", {"path": folder / "long", "contains": "b"}, "fail", "content")
 
 
 def test_the_newest_of_many_files_counts(folder):
@@ -65,6 +70,10 @@ def test_the_newest_of_many_files_counts(folder):
     assert probe.facts["newest"].endswith("app-2.dump")
     judge("file", {"path": folder / "app-*.dump", "fail_age": "30s"}, "fail", "content")
     judge("file", {"path": folder / "web-*.dump"}, "fail", "content", says="is missing")
+    for name, nanoseconds in (("b-1", 5), ("b-2", 7), ("b-3", 6)):  # of one second
+        (folder / name).write_text("")
+        os.utime(folder / name, ns=(10**18 + nanoseconds, 10**18 + nanoseconds))
+    assert judge("file", {"path": folder / "b-*"}, "pass", "none").facts["newest"].endswith("b-2")
 
 
 def test_what_the_agent_may_not_read_is_its_own_trouble(folder):
@@ -121,6 +130,44 @@ def group_or_skip(burners=0):
 def test_the_processors_of_this_host():
     probe = judge("cpu", {"warn_used": 100, "warn_stolen": 100}, "pass", "none", says="of the processors are used, over 1 s")
     assert 0 <= probe.measures["used"] <= 100 and probe.measures["processors"] == os.cpu_count()
+
+
+# A kernel of our own making: its files lie over the real ones, in a mount namespace that ends with the probe.
+TICKING = """
+import subprocess, threading
+subprocess.run(["mount", "--bind", FILE, "/proc/stat"], check=True)
+stop = threading.Event()
+def tick():
+    n = 0
+    while not stop.wait(0.01):
+        n += 1
+        line = f"cpu {1000 + 15 * n} 0 {5 * n} {10 * n} {30 * n} 0 0 {40 * n} 0 0"
+        with open(FILE, "r+") as file: file.write(line.ljust(100) + chr(10))
+threading.Thread(target=tick, daemon=True).start()
+probe = [WORKER, "--probe", MODULE, "--timeout", "3s"]
+print(subprocess.run([*probe, "warn_stolen=35", "warn_used=30"], capture_output=True, text=True, timeout=20).stdout)
+stop.set()
+"""
+
+
+@needs_root
+def test_what_the_processors_did_is_told_apart(folder):
+    (folder / "stat").write_text(("cpu" + " 1" * 10).ljust(100) + "\n")
+    said = in_own_mounts(f"FILE = {str(folder / 'stat')!r}; {worker_of('cpu')}\n" + TICKING)
+    assert said.startswith("warn/content: this host: 40% of the processors' time is stolen"), said
+    for name, percent in (("used", 20), ("waiting_for_io", 30), ("stolen", 40)):
+        assert round(float(re.search(rf"measure {name} = ([\d.]+)", said)[1])) == percent, said
+
+
+def in_own_mounts(script):
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, "-c", script], capture_output=True,
+                          text=True, timeout=50)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def worker_of(kind):
+    return f"WORKER = {str(WORKER)!r}; MODULE = {str(BUILD / 'checks' / kind) + '.so'!r}"
 
 
 def test_a_group_that_works_and_one_that_sleeps():
@@ -198,6 +245,7 @@ def test_pressure_is_judged_by_the_numbers_written(folder):
     judge("pressure", {"cgroup": folder}, "warn", "content", says="memory_full_avg60 is 11.0%, above warn 10")
     judge("pressure", {"cgroup": folder, "fail": {"memory_full_avg60": 10}}, "fail", "content")
     judge("pressure", {"cgroup": folder, "fail": {"memory_full_avg60": 11}}, "pass", "none")
+    judge("pressure", {"cgroup": folder, "warn": {"memory_full_avg60": 10}, "fail": {"memory_full_avg60": 10}}, "fail", "content")
     judge("pressure", {"cgroup": folder, "warn": {"cpu_full_avg10": 1}}, "unknown", "config", says="does not tell cpu_full_avg10")
 
 
@@ -239,13 +287,25 @@ def test_a_groups_kills_are_counted_from_its_events(folder):
         agent.wait_for(lambda: agent.check("oom")["state"] == "pass", what="what was before us does not count")
         (folder / "memory.events").write_text("oom 7\noom_kill 7\n")
         agent.wait_for(lambda: agent.check("oom")["state"] == "fail")
+        assert measures(agent.check("oom"))["kills"] == 3
     judge("oom", {"cgroup": "/sys/fs/cgroup/not-there"}, "fail", "content", says="no such control group")
+
+
+def test_a_count_that_goes_back_hides_no_later_kill(folder):
+    (folder / "memory.events").write_text("oom_kill 4\n")
+    with Agent({"profile": "strict", "defaults": {"interval": "500ms", "edge_interval": "200ms", "timeout": "400ms"},
+                "checks": {"oom": {"type": "oom", "cgroup": str(folder)}}}) as agent:
+        agent.wait_for(lambda: agent.check("oom")["state"] == "pass")
+        (folder / "memory.events").write_text("oom_kill 0\n")  # another group of the same name
+        agent.wait_for(lambda: measures(agent.check("oom"))["kills_total"] == 0)
+        (folder / "memory.events").write_text("oom_kill 1\n")
+        agent.wait_for(lambda: agent.check("oom")["state"] == "warn")
 
 
 # ---- network ---------------------------------------------------------------------------------------------------------
 
-INSIDE = """
-import socket, subprocess, sys, threading
+INSIDE = r"""
+import re, socket, subprocess, sys, threading
 def ip(*words): subprocess.run(["ip", *words], check=True)
 def probe(*options):
     done = subprocess.run([WORKER, "--probe", MODULE, "--timeout", "3s", *options], capture_output=True, text=True, timeout=20)
@@ -258,7 +318,7 @@ ip("link", "set", "v1", "up")
 probe("interface=v0")
 noise = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 noise.bind(("v1", 0))
-frame = b"\\xff" * 6 + b"\\x02\\0\\0\\0\\0\\1" + b"\\x88\\xb5" + b"nobody speaks this" * 4
+frame = b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x88\xb5" + b"nobody speaks this" * 4
 stop = threading.Event()
 def shout():
     while not stop.wait(0.002):
@@ -266,6 +326,9 @@ def shout():
 threading.Thread(target=shout, daemon=True).start()
 probe("interface=v0", "warn_drops=10")
 probe("interface=v0", "warn_drops=10", "fail_drops=20")
+for interface in "v0", "v1":
+    done = subprocess.run([WORKER, "--probe", MODULE, "--timeout", "400ms", "interface=" + interface], capture_output=True, text=True, timeout=20)
+    print(*re.findall(r"measure \w+ = ([\d.e+]+)", done.stdout))
 stop.set()
 probe("interface=gone")
 probe("interface=v0", "warn_speed=1000000")
@@ -277,14 +340,17 @@ def test_an_interface_is_down_or_has_no_link_or_loses_packets():
     script = f"WORKER = {str(WORKER)!r}; MODULE = {str(BUILD / 'checks' / 'network.so')!r}\n" + INSIDE
     done = subprocess.run(["unshare", "--net", sys.executable, "-c", script], capture_output=True, text=True, timeout=50)
     said = done.stdout.splitlines()
-    assert done.returncode == 0 and len(said) == 7, done.stdout + done.stderr
+    assert done.returncode == 0 and len(said) == 9, done.stdout + done.stderr
     assert said[0].startswith("fail/unreachable: v0 is down"), said
     assert said[1].startswith("fail/unreachable: v0 has no link"), said
     assert said[2].startswith("pass/none: v0 is up"), said
     assert said[3].startswith("warn/content: v0: ") and "above warn_drops 10" in said[3], said
     assert said[4].startswith("fail/content: v0: ") and "above fail_drops 20" in said[4], said
-    assert said[5].startswith("fail/content: gone: there is no such interface"), said
-    assert said[6].startswith(("warn/content", "unknown/config")), said  # some kernels' veth tells a speed
+    (_, dropped, received, sent), (_, _, back, shouted) = ([float(n) for n in line.split()] for line in said[5:7])
+    assert 0.7 < dropped * 86 / received < 1.4, said  # a second, whatever the time between the looks: all that came was dropped
+    assert sent < received / 10 and back < shouted / 10, said
+    assert said[7].startswith("fail/content: gone: there is no such interface"), said
+    assert said[8].startswith(("warn/content", "unknown/config")), said  # some kernels' veth tells a speed
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
@@ -294,6 +360,28 @@ def test_what_is_left_of_files_and_processes():
     assert probe.measures["used_pids"] > 1 and probe.measures["free_files"] > 100
     judge("limits", {"warn_free_pids": "100%"}, "warn", "content", says="below warn_free_pids 100%")
     judge("limits", {"warn_free_pids": "100%", "fail_free_pids": "100%"}, "fail", "content")
+
+
+LEFT = """
+import pathlib, subprocess, sys
+proc = pathlib.Path("/proc/sys")
+subprocess.run(["mount", "-t", "tmpfs", "none", proc], check=True)
+for name, text in (("fs/file-nr", "900 0 1000"), ("kernel/threads-max", "100"), ("kernel/pid_max", "4000"),
+                   ("net/netfilter/nf_conntrack_count", "60"), ("net/netfilter/nf_conntrack_max", "80")):
+    (proc / name).parent.mkdir(parents=True, exist_ok=True)
+    (proc / name).write_text(text + chr(10))
+pathlib.Path(FILE).write_text("0.1 0.2 0.3 2/70 12345" + chr(10))
+subprocess.run(["mount", "--bind", FILE, "/proc/loadavg"], check=True)
+print(subprocess.run([WORKER, "--probe", MODULE, "--timeout", "3s"], capture_output=True, text=True, timeout=20).stdout)
+"""
+
+
+@needs_root
+def test_each_supply_is_measured_by_its_own_limit(folder):
+    said = in_own_mounts(f"FILE = {str(folder / 'loadavg')!r}; {worker_of('limits')}\n" + LEFT)
+    assert said.startswith("warn/content: this host: 10% of the open files are left, below warn_free_files 20%"), said
+    for name, left, used in (("files", 100, 900), ("pids", 30, 70), ("conntrack", 20, 60)):
+        assert f"measure free_{name} = {left}" in said and f"measure used_{name} = {used}" in said, said
 
 
 def test_a_groups_processes(folder):
@@ -327,6 +415,7 @@ def test_a_thousand_looks_that_compare_leave_nothing():
     ("cpu", {"cgroup": "system.slice"}, "cgroup"),
     ("pressure", {"warn": {"memory.full": 5}}, "warn"),
     ("pressure", {"fail": {"memory_full_avg60": "much"}}, "fail"),
+    ("pressure", {"fail": {"memory_full_avg60": 101}}, "fail"),
     ("pressure", {"fail": {"memory_full_avg60": 5}, "warn": {"memory_full_avg60": 6}}, "warn"),
     ("network", {"interface": "a/b"}, "interface"),
     ("network", {}, "interface"),

@@ -94,7 +94,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(200, f"Welcome {USER}")
         if self.path == "/base/api/token" and self.session() is not None:
             return self.reply(200, json.dumps({"auth": {"token": self.session()}}))
-        return self.reply(404)
+        return self.reply(401 if self.path == "/base/locked" else 404)
 
     def do_POST(self):
         app = self.server
@@ -109,6 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             sid = secrets.token_hex(8)
             app.sessions[sid] = "tok" + sid
             where = "http://evil.invalid/home" if "redirect" in app.broken else "/base/home"
+            where = f"{app.url}@evil.invalid/home" if "disguise" in app.broken else where
             return self.reply(302, Set_Cookie=f"sid={sid}; Path=/", Location=where)
         if self.path == "/base/logout" and self.session() is not None:
             app.sessions = {k: v for k, v in app.sessions.items() if v != self.session()}
@@ -149,6 +150,7 @@ def test_a_whole_visit_passes_and_leaves_no_session(app):
     ("sessions", 'step 3 (GET {{home}}): the answer does not contain "Welcome {{user}}"'),
     ("orders", "step 5 (POST /api/orders): status 500, expected 201"),
     ("redirect", "step 3 (GET {{home}}): leads away from http://127.0.0.1"),
+    ("disguise", "step 3 (GET {{home}}): leads away from http://127.0.0.1"),
 ])
 def test_what_one_page_does_not_show(app, fault, says):
     app.broken.add(fault)
@@ -161,6 +163,16 @@ def test_what_one_page_does_not_show(app, fault, says):
 def test_a_rejected_password_is_unknown_and_never_said(app):
     probe = judge("scenario", visit(app, password_file=secret("wrong-one")), "unknown", "auth", says="step 2 (POST /login): status 401")
     assert "wrong-one" not in probe.output
+
+
+def test_a_login_nobody_gave_us_is_not_rejected(app):
+    judge("scenario", {"url": app.url + "/base", "steps": "GET /locked"}, "fail", "content", says="step 1 (GET /locked): status 401")
+
+
+def test_what_went_wrong_first_is_told(app):
+    steps = "GET /nothing\nGET /locked\n  always\n"
+    probe = judge("scenario", visit(app, steps=steps), "fail", "content", says="step 1 (GET /nothing): status 404")
+    assert app.log[-1] == "GET /base/locked" and "step_2" in probe.measures
 
 
 def test_tls(app):
