@@ -257,7 +257,6 @@ Wish parse(const AdminRequest& request, const Plan& plan, WallTime now, std::str
     return Reload{};
   }
   if (path.starts_with("checks/")) return on_check(request, plan, path.substr(7));
-  if (path.starts_with("failovers/")) return refuse(501, "this version of vitald does no failover");
   return refuse(404, "nothing is written at " + quote(request.path));
 }
 

@@ -31,6 +31,8 @@ constexpr Duration noteworthy_lag = 1s;
 constexpr Duration patience_with_workers = 2s;
 constexpr Duration patience_with_disk = 2s;
 constexpr std::size_t most_failovers_shown = 200;
+constexpr Duration patience_with_store = 1500ms;
+constexpr Duration look_at_store_every = 50ms;
 constexpr Duration patience_with_outputs = 3s;
 constexpr Duration look_who_left_every = 200ms;
 
@@ -76,12 +78,7 @@ Agent::Agent(Loop& loop, LoadOptions load, const Loaded& loaded)
   page("/api/v1/results", &Memory::results);
   page("/api/v1/history", &Memory::history);
   page("/api/v1/journal", &Memory::pages);
-  front_->add_get("/api/v1/failovers", [this](const GetRequest&, const GetReply& reply) {
-    memory_.newest(failover_records(), most_failovers_shown,
-                   [failovers = failovers_, reply](const std::vector<JournalEvent>& records) {
-                     reply({200, "application/json", failovers_document(records, failovers->topologies())});
-                   });
-  });
+  add_failover_pages();
   front_->add_get("/api/v1/availability", [this](const GetRequest&, const GetReply& reply) {
     const auto view = board_.view.take();
     if (!view) return reply(journal_pages::refuse(503, "the agent is starting, nothing is known yet"));
@@ -141,6 +138,7 @@ Ports Agent::ports() {
     own_trouble_.add(r.evidence);
     memory_.ended(now, check, ended);
     say_all(now, failovers_->ended(now, ended.check, r));
+    if (control_) look_at_topologies(now);
   };
   p.timed = [this](const Step& step) {
     board_.valid_until.store(step.valid_until);
@@ -165,6 +163,7 @@ int Agent::run() {
   has_strays_ = !certificates_.stop() || !is_saved || loader_.is_busy() || (outputs_ && outputs_->has_strays()) ||
                 (spool_folder_ && spool_folder_->is_busy());
   outputs_.reset();
+  control_.reset();
   say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
   has_strays_ = !memory_.finish(patience_with_disk) || has_strays_;
   return code_;
@@ -209,6 +208,7 @@ void Agent::start() {
       mail->post([this, records = std::move(records)] { failovers_->remember(records); });
     });
   }
+  adopt_failover(Loop::both());
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
   save_state({});  // also shows at once whether state_dir can be written
@@ -265,6 +265,10 @@ void Agent::beat() {
   if (late > noteworthy_lag) say(Note::Level::warning, "loop_late", {{"by", friendly_duration(late)}});
   if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
   say_all(now, failovers_->tick(now));
+  if (control_) {
+    look_at_topologies(now);
+    control_->tick(now, *performer_->snapshot());
+  }
   say_all(now, served_.look(now));
   give_up_waiting(now.mono);
   const Duration unsaved_for = now.mono - saved_at_;
@@ -293,7 +297,7 @@ void Agent::show() {
   facts_.certificates = served_.list();
   facts_.workers = worker_facts(pool_->stats());
   facts_.metrics = worker_metrics() + own_trouble_.metrics() + spool_metrics() + output_metrics(outputs_->views()) +
-                   memory_.metrics() + failovers_->metrics() + served_.metrics();
+                   memory_.metrics() + failovers_->metrics() + failover_board_->metrics() + served_.metrics();
   const std::string status = status_text(*snapshot);
   board_.view.put(make_view(std::move(snapshot), facts_));
   if (status != status_) {
@@ -396,6 +400,7 @@ void Agent::stop(const std::string& why) {
   const Duration drain = config_->plan->shutdown_drain;
   notify::stopping(drain + patience_with_outputs + patience_with_workers + 5s);
   say(Note::Level::info, "stopping", {{"signal", why}, {"drain", format_duration(drain)}});
+  if (control_) control_->leave(Loop::both());  // an agent that ends begins nothing
   performer_->apply(Loop::both(), Stop{});
   drained_since_ = Loop::now();
   drain_timer_.emplace(loop_, [this] { wait_until_left(); });
@@ -422,7 +427,17 @@ void Agent::leave() {
     say(left.empty() ? Note::Level::info : Note::Level::warning, "drained",
         {{"after", friendly_duration(Loop::now() - drained_since_)}, {"not_left", one_line(join(left, "; "), 400)}});
   }
-  outputs_->leave(patience_with_outputs, [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
+  const auto end = [this] {
+    outputs_->leave(patience_with_outputs,
+                    [this] { pool_->shut_down(patience_with_workers, [this] { loop_.stop(); }); });
+  };
+  if (!control_ || control_->has_left()) return end();
+  // The store hears that leases are given back, so that others need not wait for their end.
+  store_timer_.emplace(loop_, [this, end, until = Loop::now() + patience_with_store] {
+    if (control_->has_left() || Loop::now() > until) return end();
+    store_timer_->arm_in(look_at_store_every);
+  });
+  store_timer_->arm_in(Duration{});
 }
 
 }  // namespace vital

@@ -21,6 +21,7 @@
 #include "agent/certificate_watch.hpp"
 #include "agent/config_diff.hpp"
 #include "agent/config_loader.hpp"
+#include "agent/failover_control.hpp"
 #include "agent/failovers.hpp"
 #include "agent/host_watch.hpp"
 #include "agent/lag.hpp"
@@ -104,6 +105,13 @@ class Agent {
   void state_saved(std::uint64_t round, const std::string& trouble);
   void give_up_waiting(Instant now);
 
+  // -- agent_failover.cpp
+  void adopt_failover(Now now);
+  void look_at_topologies(Now now);
+  void decided(const failover::Decision& decision);
+  void handle_failover(const AdminRequest& request, const std::string& peer, const AdminReply& reply);
+  void add_failover_pages();
+
   Loop& loop_;
   const LoadOptions load_;
   std::shared_ptr<const Config> config_;
@@ -119,13 +127,15 @@ class Agent {
   std::unique_ptr<StateStore> store_;
   SpoolBook spool_;
   const std::shared_ptr<Failovers> failovers_ = std::make_shared<Failovers>();  // callbacks of the journal hold it too
+  const std::shared_ptr<FailoverBoard> failover_board_ = std::make_shared<FailoverBoard>();  // pages hold it too
+  std::unique_ptr<FailoverControl> control_;  // null where no topology has ever had a mode above observe
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Outputs> outputs_;
   std::unique_ptr<Performer> performer_;
   std::unique_ptr<SpoolFolder> spool_folder_;
   std::optional<Signals> signals_;
-  std::optional<Timer> wake_timer_, beat_timer_, watchdog_timer_, drain_timer_;
+  std::optional<Timer> wake_timer_, beat_timer_, watchdog_timer_, drain_timer_, store_timer_;
 
   HostWatch host_;
   Pressure pressure_;  // as the engine was last told

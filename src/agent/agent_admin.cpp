@@ -35,6 +35,7 @@ std::string text_of(const nlohmann::ordered_json& body) {
 void Agent::handle(const AdminRequest& request, AdminReply reply) {
   const Now now = Loop::both();
   const std::string peer = request.is_by_token ? "a token" : admin::user_name(request.uid);
+  if (request.path.starts_with("/api/v1/failovers/")) return handle_failover(request, peer, reply);
   admin::Wish wish = admin::parse(request, performer_->plan(), now.wall, peer);
   std::visit(Overloaded{[&](AdminAnswer& refused) { reply(std::move(refused)); },
                         [&](const admin::Lay& lay) {

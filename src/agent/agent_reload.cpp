@@ -143,6 +143,7 @@ void Agent::adopt(const Prepared& prepared) {
   pool_->set_limits(config_->workers_memory_mib, config_->workers_processes, config_->workers_seccomp);
   performer_->adopt(Loop::both(), config_->plan, specs_);
   failovers_->adopt(Loop::both(), config_->topologies, *config_->plan);
+  adopt_failover(Loop::both());
   outputs_->adopt(config_->outputs);
   std::vector<std::string> names;
   for (const CheckPlan& check : config_->plan->checks) names.push_back(check.name);

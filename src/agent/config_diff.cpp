@@ -66,6 +66,13 @@ std::vector<std::string> topologies_of(const Config& config) {
   return out;
 }
 
+bool same_actions(const ActionPlans& a, const ActionPlans& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.is_dry_run == y.second.is_dry_run &&
+           same_spec(*x.second.spec, *y.second.spec);
+  });
+}
+
 }  // namespace
 
 bool same_spec(const CheckSpec& a, const CheckSpec& b) {
@@ -133,7 +140,9 @@ ConfigDiff diff(const Config& before, const Config& after) {
                          before.workers_processes == after.workers_processes &&
                          before.workers_seccomp == after.workers_seccomp);
   setting("outputs", before.outputs == after.outputs);
-  setting("failover", topologies_of(before) == topologies_of(after));
+  setting("cluster", before.cluster == after.cluster);
+  setting("failover", topologies_of(before) == topologies_of(after) && before.policies == after.policies &&
+                          same_actions(before.actions, after.actions));
   setting("shutdown.drain", old_plan.shutdown_drain == new_plan.shutdown_drain);
   setting("shutdown.leave", before.leaves_when_left == after.leaves_when_left);
   return d;

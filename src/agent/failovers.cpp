@@ -79,10 +79,11 @@ void family(std::string& out, std::string_view metric, std::string_view type, st
 
 std::vector<std::string> failover_records() { return {"failover", "primary_back"}; }
 
-std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies) {
+std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies,
+                               std::string_view policies, std::string_view mode) {
   JsonText out;
   out.begin_object();
-  out.field("mode", "observe");
+  out.field("mode", mode);
   out.begin_array("failovers");
   for (auto record = records.rbegin(); record != records.rend(); ++record) {
     out.begin_object();
@@ -92,7 +93,7 @@ std::string failovers_document(const std::vector<JournalEvent>& records, std::st
   out.end_array();
   out.end_object();
   std::string text = out.take();
-  text.insert(1, "\"topologies\":" + std::string(topologies) + ",");
+  text.insert(1, "\"topologies\":" + std::string(topologies) + ",\"policies\":" + std::string(policies) + ",");
   return text;
 }
 
@@ -217,6 +218,10 @@ void Failovers::show(Now now) {
   const std::lock_guard lock(m_);
   topologies_ = std::move(text);
   metrics_ = std::move(metrics);
+}
+
+void Failovers::each(const std::function<void(const FailoverWatch&)>& see) const {
+  for (const auto& [name, watched] : watches_) see(watched.watch);
 }
 
 std::string Failovers::topologies() const {

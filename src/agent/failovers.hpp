@@ -4,6 +4,7 @@
 // histories come from.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -18,8 +19,10 @@ namespace vital {
 // The names of the notes that are whole records: another member is primary, the same one is again.
 std::vector<std::string> failover_records();
 
-// {"mode", "topologies": [...], "failovers": [...]}: records newest first, as the journal gave them. Pure.
-std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies);
+// {"mode", "topologies": [...], "policies": [...], "failovers": [...]}: records newest first, as the journal gave them.
+// Pure.
+std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies,
+                               std::string_view policies = "[]", std::string_view mode = "observe");
 
 class Failovers {
  public:
@@ -31,7 +34,8 @@ class Failovers {
   std::vector<Note> ended(Now now, CheckId check, const ProbeResult& result);  // [loop]
   std::vector<Note> tick(Now now);                                             // now and then [loop]
 
-  bool is_any() const { return !watches_.empty(); }  // [loop]
+  void each(const std::function<void(const FailoverWatch&)>& see) const;  // [loop]
+  bool is_any() const { return !watches_.empty(); }                       // [loop]
 
   std::string topologies() const;  // a JSON array [any]
   std::string metrics() const;     // Prometheus text [any]

@@ -112,6 +112,13 @@ void Memory::say(Now now, const Event& event) {
   put(now, event);
 }
 
+void Memory::file(Now now, const Event& event) {
+  follow_clock(now);
+  if (const auto open = journal()) {
+    open->add(JournalEvent{next_id_++, event.at, std::string(name(event.level)), event.event, event.fields});
+  }
+}
+
 void Memory::ended(Now now, std::string_view check, const ProbeEnded& e) {
   follow_clock(now);
   const auto open = journal();

@@ -40,7 +40,9 @@ class Memory {
   // learn where the ids go on; without an answer they go on from the clock. [loop]
   void open(const Config& config, Now now);
 
-  void say(Now now, const Event& event);                                 // [loop]
+  void say(Now now, const Event& event);  // [loop]
+  // In the journal only, whole: neither logged nor streamed. [loop]
+  void file(Now now, const Event& event);
   void ended(Now now, std::string_view check, const ProbeEnded& ended);  // [loop]
   void keep(Now now, JournalState::Kind kind, SavedState state);         // for replays to begin from [loop]
   // Who is told of each event, at once; empty for nobody. [loop]

@@ -86,6 +86,7 @@ class Arguments {
 struct Places {
   std::string worker;                     // vitald-worker
   std::vector<std::string> builtin_path;  // the agent's own modules
+  std::vector<std::string> actions_path;  // the kinds of failover action
 };
 Places find_places();
 

@@ -205,6 +205,7 @@ std::string section_of(const Key& k) {
 }
 
 Json section(std::string_view name);
+Json properties_of(std::string_view name);
 
 Json value_of(const Key& k) {
   switch (k.kind) {
@@ -241,6 +242,14 @@ Json value_of(const Key& k) {
   if (path == ".checks") return {{"type", {"object", "null"}}, {"additionalProperties", defined("check")}};
   if (path == ".services") return {{"type", {"object", "null"}}, {"additionalProperties", defined("service")}};
   if (path == "failover.topologies") return {{"type", "object"}, {"additionalProperties", section("topology")}};
+  if (path == "failover.actions") {
+    Json action{{"type", "object"}, {"required", {"type"}}, {"properties", properties_of("action")}};
+    return {{"type", "object"}, {"additionalProperties", std::move(action)}};
+  }
+  if (k.section == "topology" && (k.name == "fence" || k.name == "promote" || k.name == "move")) {
+    Json step{{"anyOf", {text(), section("topology.step")}}};
+    return {{"anyOf", {{{"type", "array"}, {"items", std::move(step)}}, text()}}};
+  }
   if (path == "topology.members") return {{"anyOf", {texts(), words()}}};
   if (path == ".outputs") return {{"type", "array"}, {"items", defined("output")}};
   return Json::object();  // read by hand, and nothing a schema could say about it

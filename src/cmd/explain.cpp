@@ -199,6 +199,21 @@ class Explainer {
                              config_.admin.group.empty() ? "" : " group " + config_.admin.group));
     if (config_.topologies.empty()) row("failover", "nothing is watched");
     for (const TopologyPlan& t : config_.topologies) row("failover " + t.name, topology(t));
+    for (const failover::FailoverPolicyPlan& p : config_.policies) row("policy " + p.topology, policy(p));
+  }
+
+  std::string policy(const failover::FailoverPolicyPlan& p) const {
+    const auto named = [&](const std::vector<failover::StepPlan>& steps) {
+      std::vector<std::string> names;
+      for (const failover::StepPlan& s : steps) names.push_back(s.action);
+      return names.empty() ? std::string("nothing") : join(names, ", ");
+    };
+    return fmt::format(
+        "mode {}, {} witnesses, store {}; down for {}: fence {}, promote {}, move {}; done within {}, not again for {}",
+        failover::name(p.mode), p.witnesses,
+        config_.cluster.kind == ClusterPlan::Kind::etcd ? "etcd " + join(config_.cluster.endpoints, ", ") : "none",
+        format_duration(p.hold_down), p.has_no_fence ? "nothing, by your word" : named(p.fence), named(p.promote),
+        named(p.move), format_duration(p.deadline), format_duration(p.cool_down));
   }
 
   std::string topology(const TopologyPlan& t) const {

@@ -16,6 +16,7 @@ LoadOptions loading(const std::string& file) {
   out.file = file;
   out.worker = std::move(places.worker);
   out.builtin_path = std::move(places.builtin_path);
+  out.actions_path = std::move(places.actions_path);
   out.inspect_tls = inspect_tls;
   return out;
 }

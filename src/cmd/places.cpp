@@ -1,10 +1,10 @@
 // Where this installation's parts are; see cmd.hpp.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <system_error>
-#include <utility>
 
 #include "cmd/cmd.hpp"
 
@@ -15,16 +15,19 @@ Places find_places() {
   std::error_code error;
   const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
   // An absolute right-hand side replaces the left one: the last candidate is the installation as configured.
-  const std::array<std::pair<fs::path, fs::path>, 3> candidates{{
-      {here / "vitald-worker", here / ".." / "checks"},
-      {here / VITALD_LIBEXEC_FROM_BIN / "vitald-worker", here / VITALD_CHECKS_FROM_BIN},
-      {fs::path(VITALD_LIBEXECDIR) / "vitald-worker", fs::path(VITALD_CHECKSDIR)},
+  struct Candidate {
+    fs::path worker, checks, actions;
+  };
+  const fs::path from_bin = here / VITALD_CHECKS_FROM_BIN, installed = VITALD_CHECKSDIR;
+  const std::array<Candidate, 3> candidates{{
+      {here / "vitald-worker", here / ".." / "checks", here / "failover" / "actions"},
+      {here / VITALD_LIBEXEC_FROM_BIN / "vitald-worker", from_bin, from_bin / ".." / "actions"},
+      {fs::path(VITALD_LIBEXECDIR) / "vitald-worker", installed, installed / ".." / "actions"},
   }};
-  for (const auto& [worker, checks] : candidates) {
-    if (access(worker.c_str(), X_OK) == 0)
-      return {worker.lexically_normal().string(), {checks.lexically_normal().string()}};
-  }
-  return {candidates.back().first.string(), {candidates.back().second.string()}};
+  const auto plain = [](const fs::path& path) { return path.lexically_normal().string(); };
+  const auto found = std::find_if(candidates.begin(), candidates.end() - 1,
+                                  [](const Candidate& c) { return access(c.worker.c_str(), X_OK) == 0; });
+  return {plain(found->worker), {plain(found->checks)}, {plain(found->actions)}};
 }
 
 }  // namespace vital::cmd

@@ -10,8 +10,11 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "cluster/plan.hpp"
+#include "core/failover/plan.hpp"
 #include "core/plan.hpp"
 #include "core/topology.hpp"
+#include "failover/action_plan.hpp"
 #include "modules/option.hpp"
 #include "modules/registry.hpp"
 #include "outputs/spec.hpp"
@@ -125,12 +128,16 @@ struct Config {
   bool leaves_when_left = false;         // shutdown.leave
   std::vector<OutputSpec> outputs;       // in the order written
   std::vector<TopologyPlan> topologies;  // failover.topologies, in the order written
+  ClusterPlan cluster;
+  std::vector<failover::FailoverPolicyPlan> policies;  // of topologies that do more than observe
+  ActionPlans actions;                                 // failover.actions
 };
 
 struct LoadOptions {
   std::string file;
-  std::string worker;                                                         // path of vitald-worker
-  std::vector<std::string> builtin_path;                                      // directories of the agent's own modules
+  std::string worker;                     // path of vitald-worker
+  std::vector<std::string> builtin_path;  // directories of the agent's own modules
+  std::vector<std::string> actions_path;  // directories of the kinds of failover action
   std::function<std::optional<std::string>(const std::string&)> environment;  // empty = the process's
   // Looks into the files of a TLS listener; empty = only that they can be read. It may take its time.
   std::function<std::vector<TlsRemark>(const TlsFiles&)> inspect_tls;

@@ -91,6 +91,9 @@ std::optional<Secret> read_secret_file(const Node& written, const std::string& p
 // The module's options: fills values and secrets of `spec`, and settings. False if any was no good.
 bool read_options(const Entry& check, const std::vector<const Entry*>& written, CheckSpec& spec,
                   std::vector<Setting>& settings, const Context& cx);
+// The same of an action: `path` is where it stands, "failover.actions.stop".
+bool read_action_options(const Entry& action, const std::string& path, const std::vector<const Entry*>& written,
+                         CheckSpec& spec, const Context& cx);
 
 // Where an option stands in the tree, or the nearest thing around it.
 Mark place_of_option(const Entry& check, const std::string& option);
@@ -113,6 +116,22 @@ std::vector<OutputSpec> read_outputs(const Node* section, const Plan& plan, cons
 // The failover section; checks are those of `plan`.
 std::vector<TopologyPlan> read_failover(const Section& failover, const std::vector<CheckDraft>& drafts,
                                         const Plan& plan);
+
+// The cluster section; node and zone are those of `plan`.
+ClusterPlan read_cluster(const Section& cluster, const Plan& plan, const Context& cx);
+
+// failover.actions.
+struct ActionDraft {
+  std::string name;
+  const Entry* entry = nullptr;
+  std::shared_ptr<CheckSpec> spec;  // null if its options are no good
+  bool is_enabled = false;
+  std::string path() const { return "failover.actions." + name; }
+};
+std::vector<ActionDraft> read_actions(const Section& failover, const Context& cx);
+
+// What may be done about each of config.topologies, with config.cluster; those that only watch are left out.
+void read_policies(const Section& failover, const std::vector<ActionDraft>& actions, Config& config);
 
 void read_listen(const Section& listen, Config& config, const Context& cx);
 void read_log(const Section& log, Config& config);

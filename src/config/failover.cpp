@@ -101,9 +101,6 @@ std::vector<TopologyPlan> read_failover(const Section& failover, const std::vect
                                         const Plan& plan) {
   std::vector<TopologyPlan> out;
   Problems& problems = failover.problems();
-  if (const auto mode = failover.choice("mode"); mode && *mode != "observe") {
-    failover.complain("mode", fmt::format("'{}' is for later versions, this one only watches; write observe", *mode));
-  }
   const Node* topologies = failover.get("topologies");
   if (topologies == nullptr) {
     if (failover.is_map() && !failover.has("topologies")) {

@@ -16,18 +16,6 @@
 namespace vital::config {
 namespace {
 
-// Rooms that come with later versions: refused rather than ignored.
-constexpr std::pair<std::string_view, std::string_view> later_keys[] = {
-    {"cluster", "this version knows no cluster; remove it"},
-};
-
-void refuse_later_keys(Node& root, Problems& problems) {
-  for (const auto& [key, text] : later_keys) {
-    if (const Entry* e = root.find(key)) problems.add(e->mark, std::string(key), std::string(text));
-    std::erase_if(root.entries, [&, name = key](const Entry& e) { return e.key == name; });
-  }
-}
-
 std::vector<std::string> module_path_of(const Section& top) {
   const Node* n = top.get("module_path");
   const auto path = top.texts("module_path");
@@ -75,21 +63,31 @@ std::vector<CheckDraft> read_checks(const Section& top, const Context& cx) {
   return drafts;
 }
 
-// Lets the modules look at their options; at most one complaint a check.
-void validate(const std::vector<CheckDraft>& drafts, const Context& cx) {
+// Lets the modules look at their options; at most one complaint each.
+void validate(const std::vector<CheckDraft>& drafts, const std::vector<ActionDraft>& actions, const Context& cx) {
+  struct Owner {
+    const Entry* entry;
+    std::string path;
+    const std::vector<std::string>* secrets;
+  };
   std::vector<std::shared_ptr<const CheckSpec>> specs;
-  std::vector<const CheckDraft*> owners;
+  std::vector<Owner> owners;
   for (const CheckDraft& d : drafts) {
     if (d.spec == nullptr) continue;
     specs.push_back(d.spec);
-    owners.push_back(&d);
+    owners.push_back({d.entry, d.path(), &d.spec->secrets});
+  }
+  for (const ActionDraft& a : actions) {
+    if (a.spec == nullptr) continue;
+    specs.push_back(std::make_shared<const CheckSpec>(with_idle_step(*a.spec)));
+    owners.push_back({a.entry, a.path(), &a.spec->secrets});
   }
   if (specs.empty()) return;
   for (const SpecProblem& p : cx.modules.validate(specs)) {
-    const CheckDraft& d = *owners.at(p.index);
-    const bool is_secret = std::find(d.spec->secrets.begin(), d.spec->secrets.end(), p.option) != d.spec->secrets.end();
+    const Owner& owner = owners.at(p.index);
+    const bool is_secret = std::find(owner.secrets->begin(), owner.secrets->end(), p.option) != owner.secrets->end();
     const std::string option = p.option.empty() ? "" : "." + p.option + (is_secret ? "_file" : "");
-    cx.problems.add(place_of_option(*d.entry, p.option), d.path() + option, p.text);
+    cx.problems.add(place_of_option(*owner.entry, p.option), owner.path + option, p.text);
   }
 }
 
@@ -120,7 +118,6 @@ std::shared_ptr<Config> assemble(Config config, std::vector<CheckDraft>& drafts,
 std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, const Environment& environment,
                                       const MakeSource& make_source, Problems& problems) {
   const std::uint64_t hash = hash_tree(root, stable_hash(""));
-  refuse_later_keys(root, problems);
   const Section top(problems, root, "", "");
   Config config;
   config.file = options.file;
@@ -169,8 +166,12 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
   resolve_composites(drafts, plan, problems);
   read_services(top.entry("services"), drafts, plan, problems);
   config.outputs = read_outputs(top.get("outputs"), plan, cx);
-  config.topologies = read_failover(top.section("failover", "failover"), drafts, plan);
-  validate(drafts, cx);
+  const Section failover = top.section("failover", "failover");
+  config.topologies = read_failover(failover, drafts, plan);
+  config.cluster = read_cluster(top.section("cluster", "cluster"), plan, cx);
+  const std::vector<ActionDraft> actions = read_actions(failover, cx);
+  read_policies(failover, actions, config);
+  validate(drafts, actions, cx);
   if (problems.any()) return nullptr;
   config.files = problems.files();
   return assemble(std::move(config), drafts, std::move(plan), hash);
@@ -216,9 +217,19 @@ namespace {
 
 class RegistrySource final : public ModuleSource {
  public:
-  explicit RegistrySource(std::shared_ptr<Registry> registry) : registry_(std::move(registry)) {}
+  RegistrySource(std::shared_ptr<Registry> registry, RegistryOptions actions)
+      : registry_(std::move(registry)), action_options_(std::move(actions)) {}
   std::shared_ptr<const ModuleInfo> describe(std::string_view type, std::string* why) override {
     return registry_->describe(type, why);
+  }
+  std::shared_ptr<const ModuleInfo> describe_action(std::string_view type, std::string* why) override {
+    if (actions_ == nullptr) actions_ = std::make_unique<Registry>(action_options_);
+    const std::vector<std::string> known = actions_->types();
+    if (std::find(known.begin(), known.end(), type) == known.end()) {
+      *why = fmt::format("there is no kind of action '{}'{}", one_line(type, 64), suggestion(type, known));
+      return nullptr;
+    }
+    return actions_->describe(type, why);
   }
   std::vector<SpecProblem> validate(std::span<const std::shared_ptr<const CheckSpec>> specs) override {
     return registry_->validate(specs);
@@ -227,6 +238,8 @@ class RegistrySource final : public ModuleSource {
 
  private:
   std::shared_ptr<Registry> registry_;
+  RegistryOptions action_options_;
+  std::unique_ptr<Registry> actions_;  // once one is asked for
 };
 
 }  // namespace
@@ -238,7 +251,8 @@ Loaded load_config(const LoadOptions& options) {
   std::shared_ptr<Registry> registry;
   Loaded out = config::load_with(options, [&](const std::vector<std::string>& module_path) {
     registry = std::make_shared<Registry>(RegistryOptions{options.builtin_path, module_path, options.worker, {}});
-    return std::make_unique<config::RegistrySource>(registry);
+    return std::make_unique<config::RegistrySource>(registry,
+                                                    RegistryOptions{options.actions_path, {}, options.worker, {}});
   });
   out.registry = std::move(registry);
   return out;

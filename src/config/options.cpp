@@ -29,8 +29,10 @@ std::string as_written(const std::string& option, const std::string& value) {
 // One check's options while they are read.
 class OptionReader {
  public:
-  OptionReader(const Entry& check, CheckSpec& spec, std::vector<Setting>& settings, const Context& cx)
-      : check_(check), spec_(spec), settings_(settings), cx_(cx), path_("checks." + check.key) {}
+  // `common`: the section of what every one of them has besides.
+  OptionReader(const Entry& check, std::string path, std::string_view common, CheckSpec& spec,
+               std::vector<Setting>& settings, const Context& cx)
+      : check_(check), spec_(spec), settings_(settings), cx_(cx), path_(std::move(path)), common_(common) {}
 
   bool read(const std::vector<const Entry*>& written) {
     const std::size_t before = cx_.problems.count();
@@ -133,7 +135,7 @@ class OptionReader {
       return;
     }
     if (prefix.empty() && !nearest(e.key, known)) {
-      for (const Key* k : keys_of("check")) {
+      for (const Key* k : keys_of(common_)) {
         if (k->name != "type") known.emplace_back(k->name);
       }
       // The module's own come first and alone, unless the word is nearer to one that every check has.
@@ -205,6 +207,7 @@ class OptionReader {
   std::vector<Setting>& settings_;
   const Context& cx_;
   std::string path_;
+  std::string_view common_;
   std::set<std::string> seen_;
 };
 
@@ -212,7 +215,13 @@ class OptionReader {
 
 bool read_options(const Entry& check, const std::vector<const Entry*>& written, CheckSpec& spec,
                   std::vector<Setting>& settings, const Context& cx) {
-  return OptionReader(check, spec, settings, cx).read(written);
+  return OptionReader(check, "checks." + check.key, "check", spec, settings, cx).read(written);
+}
+
+bool read_action_options(const Entry& action, const std::string& path, const std::vector<const Entry*>& written,
+                         CheckSpec& spec, const Context& cx) {
+  std::vector<Setting> settings;
+  return OptionReader(action, path, "action", spec, settings, cx).read(written);
 }
 
 Mark place_of_option(const Entry& check, const std::string& option) {

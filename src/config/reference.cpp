@@ -46,8 +46,13 @@ constexpr Heading headings[] = {
     {"service.weights", "services.NAME.weights"},
     {"service.budget", "services.NAME.budget"},
     {"service.lb", "services.NAME.lb"},
+    {"cluster", "cluster"},
+    {"cluster.tls", "cluster.tls"},
     {"failover", "failover"},
+    {"failover.brake", "failover.brake"},
+    {"action", "failover.actions.NAME, beside the options of its type"},
     {"topology", "failover.topologies.NAME"},
+    {"topology.step", "failover.topologies.NAME, each of fence, promote and move, as a map"},
 };
 
 std::string type_of(const Key& k) {

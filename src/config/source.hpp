@@ -18,6 +18,11 @@ class ModuleSource {
  public:
   virtual ~ModuleSource() = default;
   virtual std::shared_ptr<const ModuleInfo> describe(std::string_view type, std::string* why) = 0;
+  // A kind of failover action; as describe().
+  virtual std::shared_ptr<const ModuleInfo> describe_action(std::string_view, std::string* why) {
+    *why = "there are no kinds of action here";
+    return nullptr;
+  }
   virtual std::vector<SpecProblem> validate(std::span<const std::shared_ptr<const CheckSpec>> specs) = 0;
   // What was wrong with the directories.
   virtual std::vector<std::string> problems() const = 0;

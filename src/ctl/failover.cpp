@@ -1,7 +1,11 @@
-// vitalctl failover: who is primary and since when, what failovers there were and how long they took. In this version
-// the agent only watches; what would act says so.
+// vitalctl failover: who is primary and since when, what failovers there were and how long they took, what the agent
+// decides about them and why, and an operator's word in it.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
@@ -13,15 +17,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr cmd::Option options[] = {{0, "json", "", "as the API shows it"}, socket_option};
-constexpr cmd::Usage usage{"vitalctl failover",
-                           "status|history|explain ID [--json]",
-                           "status shows each topology with its members, history every failover with what it cost,\n"
-                           "explain one of them step by step. The agent watches; approve, pause and resume are for\n"
-                           "versions that act.",
-                           "vitalctl failover history",
-                           options,
-                           2};
+constexpr cmd::Option options[] = {{0, "json", "", "as the API shows it"},
+                                   {0, "to", "NAME", "approve: the member that will be promoted, typed again"},
+                                   {0, "reason", "TEXT", "pause: why"},
+                                   {0, "without", "NODE", "replay: without the word of this node"},
+                                   socket_option};
+constexpr cmd::Usage usage{
+    "vitalctl failover",
+    "status|history|explain ID|replay ID|check|approve ID --to NAME|decline ID|acknowledge ID|"
+    "pause [TOPOLOGY]|resume [TOPOLOGY]|release-brake [--json]",
+    "status shows each topology with its members and what is decided about it, history every failover\n"
+    "with what it cost, explain one of them step by step, replay each decision made again from its own\n"
+    "facts, check whether a failover would work now. approve, decline and acknowledge are an operator's\n"
+    "word about one recovery; pause holds all that acts until resume.",
+    "vitalctl failover history",
+    options,
+    2};
 
 std::string text_at(const Json& json, const char* key) {
   const auto found = json.find(key);
@@ -83,6 +94,92 @@ void print_history(const Json& all, const cmd::Paint& paint) {
   fmt::print("{}", table.is_empty() ? "no failover has been seen\n" : table.text(paint, terminal_width()));
 }
 
+void print_policies(const Json& all, const cmd::Paint& paint) {
+  const auto policies = all.find("policies");
+  if (policies == all.end()) return;
+  for (const Json& p : *policies) {
+    const std::string mode = text_at(p, "mode"), acts_as = text_at(p, "acts_as"), recovery = text_at(p, "recovery");
+    fmt::print("{}  mode {}{}, {}{}\n", painted(paint, Ink::bold, text_at(p, "topology")), mode,
+               acts_as == mode ? "" : " (acts as " + acts_as + ": " + text_at(p, "not_ready") + ")",
+               text_at(p, "state"), text_at(p, "reason").empty() ? "" : ": " + text_at(p, "reason"));
+    const std::string holder = text_at(p, "lease_holder");
+    fmt::print("  store {}, lease {}\n", text_at(p, "store"), holder.empty() ? "of nobody" : "of " + holder);
+    if (!recovery.empty()) fmt::print("  recovery {}: {} to {}\n", recovery, text_at(p, "from"), text_at(p, "to"));
+    if (!text_at(p, "parked").empty()) {
+      fmt::print("  parked: {}; look at the servers, then vitalctl failover acknowledge {}\n", text_at(p, "parked"),
+                 text_at(p, "parked"));
+    }
+    if (text_at(p, "state") == "awaiting")
+      fmt::print("  vitalctl failover approve {} --to {}\n", recovery, text_at(p, "to"));
+    for (const Json& held : p.at("holds")) {
+      if (held.is_string()) fmt::print("  holds: {}\n", one_line(held.get<std::string>(), 400));
+    }
+  }
+}
+
+// The decisions of a recovery, from the loss that led to it.
+std::vector<Json> story_of(const Json& decisions, const std::string& id) {
+  std::vector<Json> out;
+  std::string topology;
+  for (const Json& d : decisions) {
+    if (text_at(d, "recovery") == id) topology = text_at(d, "topology");
+  }
+  bool has_begun = false;
+  for (const Json& d : decisions) {
+    if (topology.empty() || text_at(d, "topology") != topology) continue;
+    const bool is_its_own = text_at(d, "recovery") == id;
+    if (!has_begun && !is_its_own && text_at(d, "from") == "observing") out.clear();
+    if (has_begun && !is_its_own) break;
+    has_begun = has_begun || is_its_own;
+    out.push_back(d);
+  }
+  return out;
+}
+
+int tell_decisions(const Client& client, const std::string& id, const std::string& without, bool is_replay) {
+  const std::string query = without.empty() ? "" : "?without=" + encode(without);
+  const Json all = Json::parse(client.get("/api/v1/failover-decisions" + query));
+  const auto story = story_of(all.at("decisions"), id);
+  if (story.empty())
+    throw CtlError("there is no failover " + one_line(id, 80) + "; vitalctl failover history lists them");
+  int code = 0;
+  for (const Json& d : story) {
+    fmt::print("{}  {} to {}: {}\n", text_at(d, "at"), text_at(d, "from"), text_at(d, "to"), text_at(d, "why"));
+    if (!is_replay) continue;
+    if (d.value("is_same", false)) continue;
+    fmt::print("    it would be: {}: {}\n", text_at(d, "now_to"), text_at(d, "now_why"));
+    code = 1;
+  }
+  return code;
+}
+
+// GitLab's db1 and db2: whoever approves types the name of the server that will be written to.
+std::string echo_of(const cmd::Arguments& args, const std::string& id) {
+  if (args.has("to")) return args.value("to");
+  if (isatty(STDIN_FILENO) == 0) throw CtlError("write --to NAME: the member that will be promoted, typed again");
+  fmt::print("{} goes on once you type the name of the member that will be promoted: ", one_line(id, 80));
+  std::fflush(stdout);
+  std::array<char, 128> line{};
+  if (std::fgets(line.data(), line.size(), stdin) == nullptr)
+    throw CtlError("nothing was typed, so nothing was approved");
+  return std::string(trim(line.data()));
+}
+
+int say(const Client& client, const std::string& path, const Json& body, const std::string& what) {
+  const Reply reply = client.ask("POST", "/api/v1/failovers/" + path, body.dump());
+  if (reply.status != 200) throw CtlError(error_of(reply));
+  fmt::print("{}\n", what);
+  return 0;
+}
+
+int check_now(const Client& client, bool is_json) {
+  const Reply reply = client.ask("POST", "/api/v1/failovers/check", "", std::chrono::seconds(60));
+  if (reply.status != 200) throw CtlError(error_of(reply));
+  const Json found = Json::parse(reply.body);
+  fmt::print("{}", is_json ? reply.body : found.value("text", ""));
+  return found.value("is_green", false) ? 0 : 2;
+}
+
 int explain(const Json& all, const std::string& id) {
   for (const Json& f : all.at("failovers")) {
     if (text_at(f, "id") != id) continue;
@@ -117,14 +214,30 @@ int failover(int argc, char** argv) {
   if (args.is_done()) return args.exit_code();
   const auto& words = args.operands();
   const std::string what = words.empty() ? "status" : words[0];
-  if (what == "approve" || what == "pause" || what == "resume") {
-    throw CtlError("this agent only watches failovers (mode: observe); there is nothing to " + what);
+  constexpr auto known =
+      std::to_array<std::string_view>({"status", "history", "explain", "replay", "check", "approve", "decline",
+                                       "acknowledge", "pause", "resume", "release-brake"});
+  if (std::find(known.begin(), known.end(), what) == known.end()) {
+    throw CtlError("vitalctl failover knows " + join(std::vector<std::string>(known.begin(), known.end()), ", ") +
+                   ", not " + one_line(what, 40));
   }
-  if (what != "status" && what != "history" && what != "explain") {
-    throw CtlError("vitalctl failover knows status, history and explain, not " + one_line(what, 40));
+  const bool needs_id =
+      what == "explain" || what == "replay" || what == "approve" || what == "decline" || what == "acknowledge";
+  if (needs_id && words.size() < 2) throw CtlError("which one? vitalctl failover status and history list them");
+  const std::string which = words.size() > 1 ? words[1] : "";
+  const Client client(socket_path(args));
+  if (what == "check") return check_now(client, args.has("json"));
+  if (what == "approve") return say(client, encode(which) + "/approve", {{"to", echo_of(args, which)}}, "approved");
+  if (what == "decline") return say(client, encode(which) + "/decline", Json::object(), "declined");
+  if (what == "acknowledge") return say(client, encode(which) + "/acknowledge", Json::object(), "acknowledged");
+  if (what == "release-brake") return say(client, "release-brake", Json::object(), "the brake is released");
+  if (what == "pause") {
+    return say(client, "pause", {{"topology", which}, {"reason", args.has("reason") ? args.value("reason") : ""}},
+               "paused: nothing is done until vitalctl failover resume");
   }
-  if (what == "explain" && words.size() < 2) throw CtlError("which one? vitalctl failover history lists them");
-  const std::string body = Client(socket_path(args)).get("/api/v1/failovers");
+  if (what == "resume") return say(client, "resume", {{"topology", which}}, "resumed");
+  if (what == "replay") return tell_decisions(client, which, args.has("without") ? args.value("without") : "", true);
+  const std::string body = client.get("/api/v1/failovers");
   if (args.has("json")) {
     fmt::print("{}", body);
     return 0;
@@ -135,11 +248,17 @@ int failover(int argc, char** argv) {
     return 0;
   }
   const cmd::Paint paint;
-  if (what == "explain") return explain(all, words[1]);
+  if (what == "explain") {
+    const auto& records = all.at("failovers");
+    const bool is_record =
+        std::any_of(records.begin(), records.end(), [&](const Json& f) { return text_at(f, "id") == which; });
+    return is_record ? explain(all, which) : tell_decisions(client, which, "", false);
+  }
   if (what == "history") {
     print_history(all, paint);
   } else {
     print_status(all, paint);
+    print_policies(all, paint);
   }
   return 0;
 }

@@ -111,7 +111,8 @@ TEST_CASE("every key the agent knows has its place in the reference, and says wh
       // Each section is the value of a key.
       const std::size_t dot = k.section.rfind('.');
       CHECK((dot != std::string_view::npos || k.section == "check" || k.section == "service" || k.section == "output" ||
-             k.section == "topology" || all.find(fmt::format("| `{}` | map", k.section)) != std::string::npos));
+             k.section == "topology" || k.section == "action" ||
+             all.find(fmt::format("| `{}` | map", k.section)) != std::string::npos));
     }
   }
 }

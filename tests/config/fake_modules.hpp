@@ -113,6 +113,17 @@ class FakeModules final : public ModuleSource {
     return nullptr;
   }
 
+  std::shared_ptr<const ModuleInfo> describe_action(std::string_view type, std::string* why) override {
+    ModuleInfo hook;
+    hook.type = "hook";
+    hook.path = "/actions/hook.so";
+    hook.options = {required(option("command", OptionType::list), "[/bin/true]"),
+                    secret(option("password", OptionType::string)), option("step.verb", OptionType::string, "check")};
+    if (type == hook.type) return std::make_shared<const ModuleInfo>(hook);
+    *why = "there is no kind of action '" + std::string(type) + "'; known here: hook";
+    return nullptr;
+  }
+
   std::vector<SpecProblem> validate(std::span<const std::shared_ptr<const CheckSpec>> specs) override {
     std::vector<SpecProblem> out;
     for (std::size_t i = 0; i < specs.size(); ++i) {

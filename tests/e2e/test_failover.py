@@ -206,11 +206,11 @@ def test_what_happened_while_the_agent_was_away_is_noticed(pair):
 
 def test_an_agent_without_topologies_says_so():
     with Agent({"checks": {"memory": {"type": "memory"}}}) as agent:
-        assert agent.admin("/api/v1/failovers").json() == {"topologies": [], "mode": "observe", "failovers": []}
+        assert agent.admin("/api/v1/failovers").json() == {"topologies": [], "policies": [], "mode": "observe", "failovers": []}
         said = agent.ctl("failover", "status")
         assert said.returncode == 0 and "no topology is watched" in said.stdout
-        refused = agent.ctl("failover", "approve", "x")
-        assert refused.returncode == 2 and "only watches" in refused.stderr
+        refused = agent.ctl("failover", "approve", "x", "--to", "two")
+        assert refused.returncode == 2 and "no topology has a mode above observe" in refused.stderr
         unknown = agent.ctl("failover", "explain", "main-1")
         assert unknown.returncode == 2 or "no topology" in unknown.stdout
         assert json.loads(agent.ctl("failover", "history", "--json").stdout)["failovers"] == []
