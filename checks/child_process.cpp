@@ -93,7 +93,9 @@ Ended run_command(const Command& command, Duration stop_at, Duration reap_patien
   out_write.reset();
   wait_for(pid, out_read.get(), command, stop_at, ended);
   ended.took = monotonic_now() - started;
-  ended.leftovers = clear_leftovers(monotonic_now() + reap_patience);
+  // Where there is time, who was killed gets some to be run once more, which is what dying takes.
+  const Duration to_die = std::min<Duration>(std::chrono::seconds(1), stop_at - monotonic_now());
+  ended.leftovers = clear_leftovers(std::max(reap_patience, to_die), stop_at + reap_patience);
   return ended;
 }
 

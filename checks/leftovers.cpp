@@ -51,8 +51,11 @@ std::string Leftovers::complaint() const {
 
 void become_subreaper() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
 
-Leftovers clear_leftovers(Duration until) {
+Leftovers clear_leftovers(Duration patience, Duration at_most_until) {
   Leftovers out;
+  const Duration end = std::max(at_most_until, monotonic_now() + patience);
+  Duration until = monotonic_now() + patience;
+  size_t fewest = most_children + 1;
   for (unsigned round = 0; round < kill_rounds || monotonic_now() < until; ++round) {
     pid_t ended = 0;
     do {
@@ -63,6 +66,10 @@ Leftovers clear_leftovers(Duration until) {
     const std::vector<pid_t> left = children();
     if (left.empty()) return out;
     if (round == 0) out.killed = static_cast<unsigned>(left.size());
+    if (left.size() < fewest) {
+      fewest = left.size();
+      until = std::min(end, monotonic_now() + patience);
+    }
     for (const pid_t pid : left) {
       out.example = pid;
       ++(kill_all_of(pid) ? out.waiting : out.refused);

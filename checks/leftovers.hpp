@@ -23,8 +23,9 @@ struct Leftovers {
 // Once a process: from now on the orphans among our descendants are ours.
 void become_subreaper();
 
-// Kills and reaps every child of ours until none is left or `until` (CLOCK_MONOTONIC) is over.
-Leftovers clear_leftovers(Duration until);
+// Kills and reaps every child of ours until none is left, or none has ended for `patience`; hundreds take their time on
+// a busy machine. As long as some end it goes on until `at_most_until` (CLOCK_MONOTONIC), but `patience` at least.
+Leftovers clear_leftovers(Duration patience, Duration at_most_until);
 
 // As above, but only what is not in `kept`, and without waiting: for who keeps children on purpose. A process that a
 // kept child has orphaned is among them.

@@ -14,8 +14,8 @@ PLUGINS = pathlib.Path("/usr/lib/nagios/plugins")
 OCF = pathlib.Path("/usr/lib/ocf/resource.d/heartbeat")
 
 
-def shell(script, **options):
-    return worker_probe("exec", {"command": ["/bin/sh", "-c", script], **options}, timeout=options.pop("timeout", "2s"))
+def shell(script, timeout="2s", **options):
+    return worker_probe("exec", {"command": ["/bin/sh", "-c", script], **options}, timeout=timeout)
 
 
 def living(mark):
@@ -88,7 +88,7 @@ def test_a_plugin_that_ends_but_leaves_a_daemon_behind_is_judged_at_once_and_the
 
 def test_a_fork_storm_ends_with_nothing_left():
     mark = f"88{os.getpid()}"
-    probe = shell(f"i=0; while [ $i -lt 300 ]; do setsid sleep {mark} & i=$((i+1)); done; echo forked; exit 2")
+    probe = shell(f"i=0; while [ $i -lt 300 ]; do setsid sleep {mark} & i=$((i+1)); done; echo forked; exit 2", timeout="20s")
     assert (probe.verdict, probe.text) == ("fail", "forked")
     assert living(f"sleep {mark}") == []
 
