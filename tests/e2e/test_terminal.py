@@ -81,6 +81,7 @@ def steady(text):
     """With names for what differs each time, and without who happens to have asked before."""
     text = re.sub(r"(?m)^\n.*CONSUMER.*\n(.+\n)*", "", text)
     text = re.sub(r"\x1b\[(\d+)m", lambda m: f"<{INK[m[1]]}>" if m[1] != "0" else "</>", text)
+    text = re.sub(r", \d+ workers?, \d+ busy, ended by [a-z.]+", ", <workers>", text)
     text = re.sub(r"20\d\d-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d+Z|T\d\d:00Z)", "<time>", text)
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|us|s|m|h)\b( \d+(ms|s|m)\b)?", "<n>", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "<address>", text)
