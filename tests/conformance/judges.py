@@ -8,12 +8,14 @@ None of them is told anything by us but where to ask; what they say is read from
 import csv
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
 import time
 import urllib.parse
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # its handlers abort a process that forks while a channel ends
 import grpc
 
 from agent import fetch

@@ -1,5 +1,6 @@
 """gRPC health (grpc.health.v1) with a real client: Check and Watch, in the clear and over TLS, and what is not gRPC."""
 import contextlib
+import os
 import queue
 import socket
 import struct
@@ -7,6 +8,7 @@ import subprocess
 import threading
 import time
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # its handlers abort a process that forks while a channel ends
 import grpc
 import pytest
 

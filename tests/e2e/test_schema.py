@@ -14,7 +14,7 @@ DATA = ROOT / "tests/data/config"
 # The rest are mistakes between two places, in another file, in how the text is written, or that only the agent knows: its
 # environment, its files, what a module's own code says.
 MUST_REFUSE = ["a-list", "checks-a-list", "durations", "numbers", "unknown-keys", "wrong-kinds", "ten-mistakes", "types",
-               "module-options", "service-rules", "service-policies", "choices", "defaults", "later-rooms"]
+               "module-options", "service-rules", "service-policies", "choices", "defaults"]
 
 
 class Words(yaml.SafeLoader):
