@@ -13,33 +13,10 @@
 
 #include "amount.hpp"
 #include "disk_mount.hpp"
+#include "file_errors.hpp"
 
 namespace vital::check {
 namespace {
-
-// What a system call on the path says. Most errors are the disk's; that we may not look is ours.
-Result failure(const std::string& doing, int error) {
-  const std::string text = doing + ": " + std::strerror(error);
-  switch (error) {
-    case EACCES:
-    case EPERM:
-      return unknown(Cause::config, text + "; the agent's user needs access");
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return unknown(Cause::agent, text);
-    case ESTALE:
-    case ENOTCONN:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ETIMEDOUT:
-      return fail(Cause::unreachable, text);
-    case EROFS:
-      return fail(Cause::role, text);
-    default:
-      return fail(Cause::content, text);
-  }
-}
 
 class Fd {
  public:
@@ -91,9 +68,10 @@ class Disk final : public Blocking {
  private:
   Result look() const {
     struct statx about {};
-    if (statx(AT_FDCWD, path_.c_str(), 0, STATX_BASIC_STATS | STATX_MNT_ID, &about) != 0) return failure(path_, errno);
+    if (statx(AT_FDCWD, path_.c_str(), 0, STATX_BASIC_STATS | STATX_MNT_ID, &about) != 0)
+      return file_failure(path_, errno);
     struct statvfs fs {};
-    if (statvfs(path_.c_str(), &fs) != 0) return failure(path_, errno);
+    if (statvfs(path_.c_str(), &fs) != 0) return file_failure(path_, errno);
     if (must_be_mount_point_ && (about.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
       return fail(Cause::content, path_ + ": nothing is mounted there");
     }
@@ -154,16 +132,16 @@ class Disk final : public Blocking {
       if (raw >= 0 && unlink(name.c_str()) != 0) {
         const int error = errno;
         close(raw);
-        return failure(name + ": cannot be removed", error);
+        return file_failure(name + ": cannot be removed", error);
       }
     }
-    if (raw < 0) return failure(path_ + ": no file can be made", errno);
+    if (raw < 0) return file_failure(path_ + ": no file can be made", errno);
     const Fd fd(raw);
     constexpr char block[4096] = "vitald was here";
     errno = ENOSPC;  // what a short write without an error means
     if (write(fd.get(), block, sizeof block) != static_cast<ssize_t>(sizeof block))
-      return failure(path_ + ": 4 KiB cannot be written", errno);
-    if (fdatasync(fd.get()) != 0) return failure(path_ + ": what was written does not reach the disk", errno);
+      return file_failure(path_ + ": 4 KiB cannot be written", errno);
+    if (fdatasync(fd.get()) != 0) return file_failure(path_ + ": what was written does not reach the disk", errno);
     return pass("");
   }
 

@@ -265,8 +265,6 @@ class Etcd final : public check::Blocking {
 };
 
 constexpr const char* roles[] = {"any", "leader", "follower", nullptr};
-constexpr const char* tls_modes[] = {"require", "verify", nullptr};
-
 constexpr OptionRow options[] = {
     {"url", Type::string, "http://127.0.0.1:2379", "a client URL of one member: the one beside this agent",
      "https://etcd1.example.jp:2379"},
@@ -286,13 +284,7 @@ constexpr OptionRow options[] = {
     {"warn_db_size", Type::size, nullptr, "a database larger than this is a warning; its quota is 2GiB by default",
      "1500MiB"},
     {"fail_db_size", Type::size, nullptr, "one larger than this is a failure", "1900MiB"},
-    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, check::families},
-    {"tls.mode", Type::choice, "verify", "with https: verify (certificate and name) or require (encrypt alone)",
-     nullptr, 0, tls_modes},
-    {"tls.ca", Type::string, nullptr, "file with the authorities that verify trusts; default the system's",
-     "/etc/vitald/ca.pem"},
-    {"tls.certificate", Type::string, nullptr, "file with our own certificate"},
-    {"tls.key", Type::string, nullptr, "file with its private key"},
+    VITAL_CLIENT_ROWS,
 };
 
 }  // namespace

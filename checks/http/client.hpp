@@ -41,6 +41,21 @@ struct Trust {
   void need_files() const;
 };
 
+inline constexpr const char* trust_modes[] = {"require", "verify", nullptr};
+
+// The rows of the options every check has that uses Client: family and those of Trust.
+#define VITAL_CLIENT_ROWS                                                                                            \
+  {"family", check::Type::choice, "any", "IP version a name is resolved to", nullptr, 0, check::families},           \
+      {"tls.mode",       check::Type::choice,                                                                        \
+       "verify",         "with https: verify (certificate and name) or require (encrypt alone)",                     \
+       nullptr,          0,                                                                                          \
+       http::trust_modes},                                                                                           \
+      {"tls.ca", check::Type::string, nullptr, "file with the authorities that verify trusts; default the system's", \
+       "/etc/vitald/ca.pem"},                                                                                        \
+      {"tls.certificate", check::Type::string, nullptr, "file with our own certificate"}, {                          \
+    "tls.key", check::Type::string, nullptr, "file with its private key"                                             \
+  }
+
 struct Request {
   std::string method, url;
   std::vector<std::pair<std::string, std::string>> headers = {};

@@ -151,8 +151,6 @@ class S3 final : public check::Blocking {
   const std::string prefix_;
 };
 
-constexpr const char* tls_modes[] = {"require", "verify", nullptr};
-
 constexpr OptionRow options[] = {
     {"url", Type::string, nullptr, "the bucket: the endpoint and its name, or its own host",
      "https://s3.ap-northeast-1.amazonaws.com/my-bucket", VITAL_OPTION_REQUIRED},
@@ -163,13 +161,7 @@ constexpr OptionRow options[] = {
     {"write", Type::boolean, "true", "put an object of our own, get it back, compare, delete it"},
     {"write_prefix", Type::string, "vitald-probe/", "what the names of those objects begin with"},
     {"object", Type::string, nullptr, "an object that must be there", "health.txt"},
-    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, check::families},
-    {"tls.mode", Type::choice, "verify", "with https: verify (certificate and name) or require (encrypt alone)",
-     nullptr, 0, tls_modes},
-    {"tls.ca", Type::string, nullptr, "file with the authorities that verify trusts; default the system's",
-     "/etc/vitald/ca.pem"},
-    {"tls.certificate", Type::string, nullptr, "file with our own certificate"},
-    {"tls.key", Type::string, nullptr, "file with its private key"},
+    VITAL_CLIENT_ROWS,
 };
 
 }  // namespace

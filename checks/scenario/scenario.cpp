@@ -185,8 +185,6 @@ class Scenario final : public check::Blocking {
   std::vector<Step> steps_;
 };
 
-constexpr const char* tls_modes[] = {"require", "verify", nullptr};
-
 constexpr OptionRow options[] = {
     {"url", Type::string, nullptr, "the site, to whose paths the steps are put", "https://app.example.jp",
      VITAL_OPTION_REQUIRED},
@@ -194,13 +192,7 @@ constexpr OptionRow options[] = {
      "GET /login", VITAL_OPTION_REQUIRED},
     {"user", Type::string, nullptr, "the value of {{user}} in the steps", "probe"},
     {"password", Type::string, nullptr, "the value of {{password}} in the steps", nullptr, VITAL_OPTION_SECRET},
-    {"family", Type::choice, "any", "IP version a name is resolved to", nullptr, 0, check::families},
-    {"tls.mode", Type::choice, "verify", "with https: verify (certificate and name) or require (encrypt alone)",
-     nullptr, 0, tls_modes},
-    {"tls.ca", Type::string, nullptr, "file with the authorities that verify trusts; default the system's",
-     "/etc/vitald/ca.pem"},
-    {"tls.certificate", Type::string, nullptr, "file with our own certificate"},
-    {"tls.key", Type::string, nullptr, "file with its private key"},
+    VITAL_CLIENT_ROWS,
 };
 
 }  // namespace

@@ -12,41 +12,16 @@
 
 #include "../blocking.hpp"
 #include "../disk_mount.hpp"
+#include "../file_errors.hpp"
 #include "share.hpp"
 
 namespace vital::check::shares {
 namespace {
 
-// What a system call below the mount says. Most errors are the filesystem's; that we may not look is ours.
-Result failure(const std::string& doing, int error) {
-  const std::string text = doing + ": " + std::strerror(error);
-  switch (error) {
-    case EACCES:
-    case EPERM:
-      return unknown(Cause::config, text + "; the agent's user needs access");
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return unknown(Cause::agent, text);
-    case ESTALE:
-      return fail(Cause::unreachable, text + "; what was mounted is gone: unmount it and mount it anew");
-    case ENOTCONN:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-      return fail(Cause::unreachable, text);
-    case ETIMEDOUT:
-      return fail(Cause::timeout, text);
-    case EROFS:
-      return fail(Cause::role, text);
-    default:
-      return fail(Cause::content, text);
-  }
-}
-
 class Fd {
  public:
   Fd(const std::string& path, int flags, const std::string& doing) : fd_(open(path.c_str(), flags | O_CLOEXEC, 0644)) {
-    if (fd_ < 0) throw Stop(failure(doing, errno));
+    if (fd_ < 0) throw Stop(file_failure(doing, errno));
   }
   ~Fd() {
     if (fd_ >= 0) close(fd_);
@@ -67,7 +42,7 @@ class MountedShare final : public Share {
 
   Space space() override {
     struct statvfs fs {};
-    if (statvfs(path_.c_str(), &fs) != 0) throw Stop(failure("its space", errno));
+    if (statvfs(path_.c_str(), &fs) != 0) throw Stop(file_failure("its space", errno));
     const double block = static_cast<double>(fs.f_frsize), free = static_cast<double>(fs.f_bavail) * block;
     return {free, static_cast<double>(fs.f_blocks - fs.f_bfree) * block + free};
   }
@@ -80,7 +55,7 @@ class MountedShare final : public Share {
     while (have < content.size()) {
       const ssize_t n = ::read(fd.get(), content.data() + have, content.size() - have);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) throw Stop(failure(doing, errno));
+      if (n < 0) throw Stop(file_failure(doing, errno));
       if (n == 0) break;
       have += static_cast<std::size_t>(n);
     }
@@ -93,9 +68,9 @@ class MountedShare final : public Share {
     Fd fd(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, doing);
     errno = ENOSPC;  // what a short write without an error means
     if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-      throw Stop(failure(doing, errno));
-    if (fsync(fd.get()) != 0) throw Stop(failure(doing + ": it does not reach the disk", errno));
-    if (fd.finish() != 0) throw Stop(failure(doing + ": it does not reach the disk", errno));
+      throw Stop(file_failure(doing, errno));
+    if (fsync(fd.get()) != 0) throw Stop(file_failure(doing + ": it does not reach the disk", errno));
+    if (fd.finish() != 0) throw Stop(file_failure(doing + ": it does not reach the disk", errno));
   }
 
  private:
