@@ -39,6 +39,16 @@ struct Stop : std::runtime_error {
   Result result;
 };
 
+// What the work says, or what stopped it.
+template <typename Work>
+Result stoppable(Work work) {
+  try {
+    return work();
+  } catch (const Stop& stop) {
+    return stop.result;
+  }
+}
+
 // ---- names ----------------------------------------------------------------------------------------------------------
 
 struct Address {
@@ -171,8 +181,7 @@ inline int connect_to(const sockaddr* address, socklen_t length, Duration until,
   throw Stop(connect_failure(error, target));
 }
 
-// ---- files
-// -----------------------------------------------------------------------------------------------------------
+// ---- files ----------------------------------------------------------------------------------------------------------
 
 // Where Debian keeps the authorities that everybody trusts: used by tls.mode verify without a tls.ca.
 inline constexpr const char* system_authorities = "/etc/ssl/certs/ca-certificates.crt";
@@ -184,8 +193,7 @@ inline void need_readable(const char* option, const std::string& path) {
   }
 }
 
-// ---- time
-// ------------------------------------------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------------------------------------
 
 // The moment at which we give up by ourselves, a little before the agent would: late enough to lose nothing, early
 // enough that the result still says where the time went, and that the worker need not be killed.

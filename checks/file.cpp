@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "amount.hpp"
+#include "file_errors.hpp"
 #include "findings.hpp"
 #include "net/pattern.hpp"
 #include "words.hpp"
@@ -40,28 +41,6 @@ std::optional<net::Pattern> pattern_option(const Options& o, const char* name) {
     return net::Pattern(o.text(name));
   } catch (const net::Pattern::Error& e) {
     throw Invalid(name, e.what());
-  }
-}
-
-// What a system call on the path says. Most errors are the disk's; that we may not look is ours.
-Result failure(const std::string& doing, int error) {
-  const std::string text = doing + ": " + std::strerror(error);
-  switch (error) {
-    case EACCES:
-    case EPERM:
-      return unknown(Cause::config, text + "; the agent's user needs access");
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return unknown(Cause::agent, text);
-    case ESTALE:
-    case ENOTCONN:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case ETIMEDOUT:
-      return fail(Cause::unreachable, text);
-    default:
-      return fail(Cause::content, text);
   }
 }
 
@@ -119,7 +98,7 @@ class File final : public Blocking {
       if (const std::optional<Result> trouble = find_newest(path, about)) return *trouble;
     } else if (stat(path.c_str(), &about) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) return missing();
-      return failure(path, errno);
+      return file_failure(path, errno);
     }
     if (must_be_absent_) return fail(Cause::content, path + " is there, and must not be");
 
@@ -178,9 +157,9 @@ class File final : public Blocking {
 
   std::optional<Result> judge_content(const std::string& path, Findings& found) const {
     const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    if (fd.get() < 0) return errno == ENOENT ? missing() : failure(path, errno);
+    if (fd.get() < 0) return errno == ENOENT ? missing() : file_failure(path, errno);
     struct stat about {};
-    if (fstat(fd.get(), &about) != 0) return failure(path, errno);
+    if (fstat(fd.get(), &about) != 0) return file_failure(path, errno);
     if (!S_ISREG(about.st_mode))
       return unknown(Cause::config, path + " is no regular file, whose content could be looked at");
     std::string content(most_bytes, '\0');
@@ -188,7 +167,7 @@ class File final : public Blocking {
     while (have < content.size()) {
       const ssize_t n = read(fd.get(), content.data() + have, content.size() - have);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return failure(path, errno);
+      if (n < 0) return file_failure(path, errno);
       if (n == 0) break;
       have += static_cast<std::size_t>(n);
     }

@@ -27,12 +27,7 @@ class Pgbouncer final : public Blocking {
 
   Result probe(const Attempt& attempt) override {
     Progress progress;
-    Result result;
-    try {
-      result = look(attempt, progress);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result result = stoppable([&] { return look(attempt, progress); });
     return progress.into(result);
   }
 

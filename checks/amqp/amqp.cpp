@@ -36,12 +36,8 @@ class Amqp final : public Blocking {
 
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
-    Result result, seen;
-    try {
-      result = run(attempt, watch, seen);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result seen;
+    Result result = stoppable([&] { return run(attempt, watch, seen); });
     watch.lap(Phase::exchange);
     for (Measure& m : seen.measures) result.measures.push_back(std::move(m));
     for (auto& f : seen.facts) result.facts.push_back(std::move(f));

@@ -54,12 +54,7 @@ class Etcd final : public check::Blocking {
   Result probe(const Attempt& attempt) override {
     Run run(site_, trust_);
     run.until = check::give_up_at(attempt);
-    Result result;
-    try {
-      result = look(run);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result result = check::stoppable([&] { return look(run); });
     result = run.found.into(std::move(result), site_.origin);
     result.measures = std::move(run.seen.measures);
     result.facts = std::move(run.seen.facts);

@@ -55,16 +55,13 @@ class S3 final : public check::Blocking {
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
     Client client(site_, trust_);
-    Result result;
     Result seen;
-    try {
+    Result result = check::stoppable([&] {
       const Duration until = check::give_up_at(attempt);
       client.resolve(until, family_);
       watch.lap(Phase::resolve);
-      result = look(client, until, seen);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+      return look(client, until, seen);
+    });
     watch.lap(Phase::exchange);
     result.measures = std::move(seen.measures);
     if (!client.address().empty()) result.fact("address", client.address());

@@ -63,13 +63,8 @@ class Scenario final : public check::Blocking {
 
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
-    Result result;
     Run run(site_, trust_);
-    try {
-      result = play(attempt, watch, run);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result result = check::stoppable([&] { return play(attempt, watch, run); });
     watch.lap(Phase::exchange);
     for (auto& m : run.measures) result.measures.push_back(std::move(m));
     if (!run.client.address().empty()) result.fact("address", run.client.address());

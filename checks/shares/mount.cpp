@@ -94,12 +94,7 @@ class MountCheck final : public Blocking {
 
   Result probe(const Attempt&) override {
     Stopwatch watch;
-    Result result;
-    try {
-      result = look();
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result result = stoppable([&] { return look(); });
     if (const std::optional<Mount> mount = find()) result.fact("filesystem", mount->type).fact("source", mount->source);
     watch.lap(Phase::exchange);
     return watch.into(result);

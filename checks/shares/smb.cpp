@@ -27,13 +27,8 @@ class Smb final : public Blocking {
 
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
-    Result result;
     std::string address;
-    try {
-      result = run(attempt, watch, address);
-    } catch (const Stop& stop) {
-      result = stop.result;
-    }
+    Result result = stoppable([&] { return run(attempt, watch, address); });
     watch.lap(Phase::exchange);
     if (!address.empty()) result.fact("address", address);
     return watch.into(result);

@@ -67,6 +67,16 @@ std::string format_wall(WallTime t) {
                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, (t - whole).count());
 }
 
+std::string compact_wall(WallTime t) {
+  std::string out;
+  for (const char c : format_wall(t)) {
+    if (c == '.') break;
+    if (c != '-' && c != ':') out += c;
+  }
+  if (out.empty() || out.back() != 'Z') out += 'Z';
+  return out;
+}
+
 std::optional<WallTime> parse_wall(std::string_view text) {
   if (text.size() < 20 || text.size() > 30 || text.back() != 'Z') return {};
   std::tm parts{};

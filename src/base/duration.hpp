@@ -22,6 +22,9 @@ std::string friendly_duration(Duration d);
 // RFC 3339 in UTC with milliseconds: 2026-11-21T10:03:00.123Z.
 std::string format_wall(WallTime t);
 
+// ISO 8601's basic form, whole seconds, for names and ids: 20261121T100300Z.
+std::string compact_wall(WallTime t);
+
 // The inverse of format_wall; fraction optional, only "Z". Empty if malformed.
 std::optional<WallTime> parse_wall(std::string_view text);
 

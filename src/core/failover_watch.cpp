@@ -16,17 +16,6 @@ std::string between(const std::optional<WallTime>& from, const std::optional<Wal
   return std::to_string(std::max<long long>(0, milliseconds(std::chrono::duration_cast<Duration>(*to - *from))));
 }
 
-// 2026-11-26T01:22:33.123Z to 20261126T012233Z
-std::string compact(WallTime t) {
-  std::string out;
-  for (const char c : format_wall(t)) {
-    if (c == '.') break;
-    if (c != '-' && c != ':') out += c;
-  }
-  if (out.empty() || out.back() != 'Z') out += 'Z';
-  return out;
-}
-
 }  // namespace
 
 std::string_view name(FailoverRecord::End end) {
@@ -217,7 +206,7 @@ WallTime FailoverWatch::clients_lost_it(Now now) const {
 
 void FailoverWatch::begin(WallTime first_bad, const std::string& why) {
   open_.emplace();
-  open_->id = plan_.name + "-" + compact(first_bad);
+  open_->id = plan_.name + "-" + compact_wall(first_bad);
   open_->from = primary();
   open_->last_good = primary_good_at_;
   open_->first_bad = first_bad;

@@ -40,3 +40,9 @@ TEST_CASE("wall time is RFC 3339 in UTC and reads back") {
   CHECK_FALSE(parse_wall("2026-11-21 10:03:00"));
   CHECK_FALSE(parse_wall("2026-11-21T10:03:00.123+09:00"));
 }
+
+TEST_CASE("a wall time in an id is short and without signs a shell or a URL would mind") {
+  const auto t = parse_wall("2026-11-26T01:22:33.123Z");
+  REQUIRE(t);
+  CHECK(compact_wall(*t) == "20261126T012233Z");
+}

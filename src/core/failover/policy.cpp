@@ -16,17 +16,6 @@ constexpr Duration write_again = std::chrono::seconds(2);
 constexpr Duration park_patience = std::chrono::seconds(30);
 constexpr int most_rows_at_once = 12;
 
-// 2026-11-26T01:22:33.123Z to 20261126T012233Z
-std::string compact(WallTime t) {
-  std::string out;
-  for (const char c : format_wall(t)) {
-    if (c == '.') break;
-    if (c != '-' && c != ':') out += c;
-  }
-  if (out.empty() || out.back() != 'Z') out += 'Z';
-  return out;
-}
-
 bool keeps_recovery(State state) {
   return state != State::observing && state != State::suspect && state != State::held;
 }
@@ -444,7 +433,7 @@ void Policy::enter(Now now, State state) {
 
 void Policy::begin_recovery(Now now, const Facts& f) {
   forget_recovery();
-  recovery_.id = plan_.topology + "-" + compact(now.wall) + "-" + node_;
+  recovery_.id = plan_.topology + "-" + compact_wall(now.wall) + "-" + node_;
   recovery_.from = f.primary;
   recovery_.to = choose(f, plan_).name;
   recovery_.began = now.wall;
