@@ -54,8 +54,8 @@ class Temporary:
     base = _roomy()
 
     @classmethod
-    def directory(cls, name, user=None):
-        path = pathlib.Path(tempfile.mkdtemp(prefix=f"vt-{name}-", dir=cls.base))
+    def directory(cls, name, user=None, base=None):
+        path = pathlib.Path(tempfile.mkdtemp(prefix=f"vt-{name}-", dir=base or cls.base))
         cls.made.append(path)
         give(path, user)
         return path
@@ -316,7 +316,8 @@ class Certificates:
         return cls._shared
 
     def __init__(self):
-        self.directory = temporary_directory("tls")
+        # Not in /dev/shm: nodes that have a /dev/shm of their own read them, too.
+        self.directory = Temporary.directory("tls", base="/tmp")
         self.directory.chmod(0o755)
         self.ca = self._path("ca.pem")
         self._openssl("req", "-x509", *self._new_key("ca.key"), "-subj", "/CN=vitald test authority", "-days", "10",

@@ -152,7 +152,7 @@ stop.set()
 
 @needs_root
 def test_what_the_processors_did_is_told_apart(folder):
-    (folder / "stat").write_text(("cpu" + " 1" * 10).ljust(100) + "\n")
+    (folder / "stat").write_text("cpu 1000 0 0 0 0 0 0 0 0 0".ljust(100) + "\n")  # where the ticks begin
     said = in_own_mounts(f"FILE = {str(folder / 'stat')!r}; {worker_of('cpu')}\n" + TICKING)
     assert said.startswith("warn/content: this host: 40% of the processors' time is stolen"), said
     for name, percent in (("used", 20), ("waiting_for_io", 30), ("stolen", 40)):

@@ -40,10 +40,11 @@ WORDS = {
     "mount": ["path=/nowhere"], "nfs": ["export=/x", "port=1"], "smb": ["share=x", "user=u", "port=1"],
     "network": ["interface=lo"], "ocf": ["agent=heartbeat:Dummy"], "ping": ["host=127.0.0.1"], "process": ["command=systemd"],
     "systemd": ["unit=cron.service"], "tcp": ["address=127.0.0.1:1"], "tls": ["host=127.0.0.1", "port=1"],
+    "s3": ["url=http://127.0.0.1:1/bucket", "access_key=AKIDEXAMPLE", "secret_key_file=/etc/hostname"],
     "scenario": ["url=http://127.0.0.1:1/", "steps=GET /"],
 }
 # Where there is nothing to ask, they rightly say that they cannot tell.
-CANNOT_TELL = {"heartbeat": "never probed", "systemd": "the bus cannot be reached",
+CANNOT_TELL = {"heartbeat": "never probed", "drbd": "drbdsetup", "systemd": "the bus cannot be reached",
                "ping": "lets nobody of our group ping"}
 
 

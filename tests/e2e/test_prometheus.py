@@ -10,6 +10,7 @@ import pytest
 
 from agent import Agent, fetch
 from servers import Server, program, wait_until
+from serving import Certificates
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALERTS = ROOT / "conf/prometheus/vitald-alerts.yaml"
@@ -50,7 +51,11 @@ class Prometheus(Server):
 @pytest.fixture(scope="module")
 def scraped():
     """An agent of which one check fails, and a Prometheus that has seen it."""
-    with Agent({"profile": "strict", "defaults": {"interval": "500ms", "timeout": "250ms", "edge_interval": "250ms"},
+    pki = Certificates.shared()
+    health = [{"address": "127.0.0.1:0", "tls": {"certificate": str(pki.certificate), "key": str(pki.key)}},
+              {"address": "127.0.0.1:0"}]
+    with Agent({"listen": {"health": health},
+                "profile": "strict", "defaults": {"interval": "500ms", "timeout": "250ms", "edge_interval": "250ms"},
                 "checks": {"memory": {"type": "memory"}, "gone": {"type": "tcp", "address": "127.0.0.1:1"}},
                 "services": {"well": ["memory"], "ill": ["gone"]}}) as agent:
         agent.wait_for(lambda: agent.check("gone")["state"] == "fail")
