@@ -11,6 +11,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "loop/orphans.hpp"
+
 using namespace vital;
 using namespace std::chrono_literals;
 using failover::Outcome;
@@ -36,10 +38,12 @@ struct Room {
 
   explicit Room(ActionPlans plans = {}) {
     std::filesystem::create_directories(folder);
+    orphans::adopt();  // as the agent's pool does
     start(std::move(plans));
   }
   ~Room() {
     actor.reset();
+    for (int i = 0; i < 500 && !orphans::sweep().empty(); ++i) usleep(10'000);
     std::filesystem::remove_all(folder);
   }
   void start(ActionPlans plans) {

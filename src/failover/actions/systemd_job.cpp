@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "action.hpp"
-#include "unit_bus.hpp"
+#include "checks/unit_bus.hpp"
 
 namespace {
 
