@@ -126,6 +126,19 @@ table inet trouble {{
         """Loses everything, both ways, silently: as a broken network does, not as a stopped host."""
         self._rules("counter drop", "counter drop")
 
+    def deafen(self):
+        """Hears nothing, and is heard."""
+        self._rules("counter drop", "")
+
+    def mute(self):
+        """Hears everything, and is not heard."""
+        self._rules("", "counter drop")
+
+    def lose_path(self, address, port, user=None):
+        """Loses what goes to this port and comes from there; with `user`, only what a process of that user sends there."""
+        whose = f"meta skuid {user} " if user else ""
+        self._rules("" if user else f"ip saddr {address} tcp sport {port} counter drop", f"{whose}ip daddr {address} tcp dport {port} counter drop")
+
     def heal(self):
         self.run("nft", "-f", "-", input="table inet trouble\ndelete table inet trouble\n")
 

@@ -1,0 +1,5 @@
+"""The rounds stand on the end-to-end tests' servers."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))

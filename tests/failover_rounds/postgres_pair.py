@@ -1,0 +1,164 @@
+"""Two PostgreSQL servers on two hosts, one of which follows the other by the network. Each has its data on a small file system of its
+own, so that it can be full; the mounts are in the mount namespace of this program and end with it."""
+import os
+import shutil
+import subprocess
+
+from servers import Postgres
+from serving import give, run_as, wait_until
+
+PROMOTER = "canary-promoter"
+
+
+class HostPostgres(Postgres):
+    """PostgreSQL on a host of the network; `sql` goes by its Unix socket, which no fault of the network touches."""
+
+    def __init__(self, on, name, room_mib=400):
+        super().__init__(settings={"listen_addresses": "*", "port": 5432, "ssl": "off", "wal_sender_timeout": "5s", "wal_receiver_timeout": "5s",
+                                   "max_wal_size": "96MB", "min_wal_size": "32MB", "wal_keep_size": "32MB", "log_min_messages": "warning",
+                                   "tcp_keepalives_idle": 2, "tcp_keepalives_interval": 1, "tcp_keepalives_count": 3})
+        self.on, self.member, self.host, self.port = on, name, on.address, 5432
+        self.room_mib = room_mib
+        self.settings["cluster_name"] = name
+
+    def prepare(self):
+        """A new primary, or, made anew, a standby of `primary`."""
+        if self.data.exists():
+            for path in self.data.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        else:
+            self.data.mkdir(mode=0o700)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.room_mib}m,mode=0700", "vitald-rounds", self.data], check=True)
+            give(self.data, self.user)
+        if self.primary is None:
+            self._make_primary()
+        else:
+            self._make_standby()
+        with open(self.data / "postgresql.conf", "w", encoding="ascii") as configuration:
+            configuration.writelines(f"{k} = '{v}'\n" for k, v in self.settings.items() if not k.startswith("ssl_"))
+
+    def _make_primary(self):
+        run_as(self.user, [self.bin / "initdb", "-D", self.data, "-U", "postgres", "--no-sync", "-A", "trust", "--locale=C", "-E", "UTF8"])
+        (self.data / "pg_hba.conf").write_text("local all postgres trust\nhost all all 10.77.0.0/24 scram-sha-256\n"
+                                               "host replication follower 10.77.0.0/24 trust\n")
+
+    def _make_standby(self):
+        run_as(None, [*self.on.prefix, *self.as_postgres(), self.bin / "pg_basebackup", "-d",
+                      f"host={self.primary.host} port=5432 user=follower connect_timeout=2 application_name={self.member}",
+                      "-D", self.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"])
+        # What the primary waits for is not what this one is to wait for once it is alone.
+        with open(self.data / "postgresql.auto.conf", "a", encoding="ascii") as configuration:
+            configuration.write("synchronous_standby_names = ''\n")
+
+    @staticmethod
+    def as_postgres():
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "KILL", "--"]
+
+    def command(self):
+        return [*self.on.prefix, *self.as_postgres(), self.bin / "postgres", "-D", self.data]
+
+    def start(self, timeout=30.0):
+        if not self._is_prepared:
+            self.prepare()
+            self._is_prepared = True
+        user, self.user = self.user, None  # only root may enter the host; it becomes postgres there
+        try:
+            return super().start(timeout)
+        finally:
+            self.user = user
+
+    def is_ready(self):
+        return "ready to accept" in self.log_since(self._log_start)
+
+    def follow(self, primary):
+        """Begins anew as a standby of `primary`."""
+        self.kill()
+        self.primary, self._is_prepared = primary, False
+        return self.start()
+
+    def fill(self):
+        """Not a byte is left for it."""
+        with open(self.data / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while True:
+                    ballast.write(bytes(1 << 16))
+            except OSError:
+                pass
+
+    def close(self):
+        self.stop(patience=0.5)
+        if os.path.ismount(self.data):
+            subprocess.run(["umount", self.data], check=True)
+
+
+class PostgresPair:
+    kind = "postgres"
+
+    def __init__(self, is_synchronous):
+        self.is_synchronous = is_synchronous
+        self.servers = {}
+
+    @property
+    def title(self):
+        return f"PostgreSQL, {'synchronous' if self.is_synchronous else 'asynchronous'}"
+
+    def start(self, hosts):
+        for name, host in hosts.items():
+            self.servers[name] = HostPostgres(host, name)
+        one, two = self.servers.values()
+        one.start()
+        one.sql(f"CREATE USER app PASSWORD '{one.app_password}'", database="postgres")
+        one.sql("CREATE DATABASE app OWNER app", database="postgres")
+        one.sql("CREATE TABLE numbers (n int PRIMARY KEY, pad text); GRANT SELECT, INSERT ON numbers TO app;"
+                "CREATE USER follower REPLICATION;"
+                f"CREATE USER failover PASSWORD '{PROMOTER}'; GRANT EXECUTE ON FUNCTION pg_promote TO failover;"
+                "GRANT EXECUTE ON FUNCTION pg_control_system TO failover;"
+                "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO failover")
+        two.primary = one
+        two.start()
+        return self.servers
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()
+
+    # -- how it is looked at and acted upon
+
+    def login(self):
+        return {"user": "app", "password": Postgres.app_password, "dbname": "app"}
+
+    def witness_login(self, server):
+        return {"host": str(server.directory), "port": server.port, "user": "postgres", "dbname": "postgres"}
+
+    def secrets(self):
+        return {"db.password": Postgres.app_password, "failover.password": PROMOTER}
+
+    def check(self, server):
+        return {"type": "postgres", "host": server.host, "port": server.port, "user": "app", "database": "app", "password_file": "db.password",
+                "role": "any", "tls": {"mode": "off"}}
+
+    def promotion(self, server):
+        return {"type": "postgres.promote", "host": server.host, "port": server.port, "user": "failover", "password_file": "failover.password",
+                "database": "app", "tls": {"mode": "off"}}
+
+    def bound(self):
+        return {"synchronous": True} if self.is_synchronous else {"max_lag_bytes": "64KiB"}
+
+    def may_lose(self):
+        """Rows: one makes about 300 bytes of WAL."""
+        return 0 if self.is_synchronous else (64 << 10) // 300
+
+    # -- what is so
+
+    def wait_replication(self, primary, standby):
+        wait_until(lambda: primary.sql("SELECT state FROM pg_stat_replication") == "streaming", 30, "the standby follows")
+        if self.is_synchronous:
+            primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            primary.sql("SELECT pg_reload_conf()")
+            wait_until(lambda: primary.sql("SELECT sync_state FROM pg_stat_replication") == "sync", 20, "replication is synchronous")
+
+    def is_primary(self, server):
+        return server.sql("SELECT pg_is_in_recovery()") == "f"
+
+    def rows(self, server, above):
+        return {int(n) for n in server.sql(f"SELECT n FROM numbers WHERE n > {above}").split()}
