@@ -1,6 +1,7 @@
 """Scenario S4: two directory servers that replicate each other, and one address that goes where the directory lets users in.
 keepalived holds the address; each agent logs in to its own slapd and tells keepalived through a track_file.
 docs/scenarios/ldap-with-one-address.md is this system."""
+import contextlib
 import pathlib
 import subprocess
 import time
@@ -53,8 +54,9 @@ multiprovider on
                                        self.root_password, *arguments, check=False, text_in=text_in)
 
 
-@pytest.fixture(scope="module")
-def site():
+@contextlib.contextmanager
+def directories():
+    """Nodes, both directories, agents, keepalived's; n1 has the address."""
     folder = temporary_directory("s4")
     parts = []
     with Nodes(["n1", "n2"]) as nodes:
@@ -106,6 +108,12 @@ def site():
         finally:
             for part in reversed(parts):
                 part.stop()
+
+
+@pytest.fixture(scope="module")
+def site():
+    with directories() as made:
+        yield made
 
 
 def fill(slapd):

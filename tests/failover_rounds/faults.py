@@ -109,7 +109,7 @@ def back(site):
 def fall_behind(site):
     """The standby is cut off while rows are written, more than may be lost; then the primary is gone."""
     standby = site.host_of(site.other(site.primary))
-    standby.lose_path(site.old.host, site.old.port, user=site.old.user)
+    standby.lose_path(site.old.host, site.old.port, user=site.old.runs_as)
     time.sleep(8)
     kill(site)
 

@@ -1,35 +1,29 @@
 """Two PostgreSQL servers on two hosts, one of which follows the other by the network. Each has its data on a small file system of its
 own, so that it can be full; the mounts are in the mount namespace of this program and end with it."""
 import os
-import shutil
 import subprocess
 
+from host_server import OnHost
 from servers import Postgres
 from serving import give, run_as, wait_until
 
 PROMOTER = "canary-promoter"
 
 
-class HostPostgres(Postgres):
-    """PostgreSQL on a host of the network; `sql` goes by its Unix socket, which no fault of the network touches."""
-
-    def __init__(self, on, name, room_mib=400):
+class HostPostgres(OnHost, Postgres):
+    def __init__(self, on, member, room_mib=400):
         super().__init__(settings={"listen_addresses": "*", "port": 5432, "ssl": "off", "wal_sender_timeout": "5s", "wal_receiver_timeout": "5s",
                                    "max_wal_size": "96MB", "min_wal_size": "32MB", "wal_keep_size": "32MB", "log_min_messages": "warning",
-                                   "tcp_keepalives_idle": 2, "tcp_keepalives_interval": 1, "tcp_keepalives_count": 3})
-        self.on, self.member, self.host, self.port = on, name, on.address, 5432
+                                   "cluster_name": member})
+        self.place(on, member, 5432)
         self.room_mib = room_mib
-        self.settings["cluster_name"] = name
 
     def prepare(self):
-        """A new primary, or, made anew, a standby of `primary`."""
-        if self.data.exists():
-            for path in self.data.iterdir():
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        else:
+        """A new primary, or a standby of `primary`; into a directory that is empty or not there yet."""
+        if not self.data.exists():
             self.data.mkdir(mode=0o700)
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.room_mib}m,mode=0700", "vitald-rounds", self.data], check=True)
-            give(self.data, self.user)
+            give(self.data, self.runs_as)
         if self.primary is None:
             self._make_primary()
         else:
@@ -38,43 +32,17 @@ class HostPostgres(Postgres):
             configuration.writelines(f"{k} = '{v}'\n" for k, v in self.settings.items() if not k.startswith("ssl_"))
 
     def _make_primary(self):
-        run_as(self.user, [self.bin / "initdb", "-D", self.data, "-U", "postgres", "--no-sync", "-A", "trust", "--locale=C", "-E", "UTF8"])
+        run_as(self.runs_as, [self.bin / "initdb", "-D", self.data, "-U", "postgres", "--no-sync", "-A", "trust", "--locale=C", "-E", "UTF8"])
         (self.data / "pg_hba.conf").write_text("local all postgres trust\nhost all all 10.77.0.0/24 scram-sha-256\n"
                                                "host replication follower 10.77.0.0/24 trust\n")
 
     def _make_standby(self):
-        run_as(None, [*self.on.prefix, *self.as_postgres(), self.bin / "pg_basebackup", "-d",
+        run_as(None, [*self.inside(), self.bin / "pg_basebackup", "-d",
                       f"host={self.primary.host} port=5432 user=follower connect_timeout=2 application_name={self.member}",
                       "-D", self.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"])
         # What the primary waits for is not what this one is to wait for once it is alone.
         with open(self.data / "postgresql.auto.conf", "a", encoding="ascii") as configuration:
             configuration.write("synchronous_standby_names = ''\n")
-
-    @staticmethod
-    def as_postgres():
-        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "KILL", "--"]
-
-    def command(self):
-        return [*self.on.prefix, *self.as_postgres(), self.bin / "postgres", "-D", self.data]
-
-    def start(self, timeout=30.0):
-        if not self._is_prepared:
-            self.prepare()
-            self._is_prepared = True
-        user, self.user = self.user, None  # only root may enter the host; it becomes postgres there
-        try:
-            return super().start(timeout)
-        finally:
-            self.user = user
-
-    def is_ready(self):
-        return "ready to accept" in self.log_since(self._log_start)
-
-    def follow(self, primary):
-        """Begins anew as a standby of `primary`."""
-        self.kill()
-        self.primary, self._is_prepared = primary, False
-        return self.start()
 
     def fill(self):
         """Not a byte is left for it."""
@@ -86,7 +54,7 @@ class HostPostgres(Postgres):
                 pass
 
     def close(self):
-        self.stop(patience=0.5)
+        super().close()
         if os.path.ismount(self.data):
             subprocess.run(["umount", self.data], check=True)
 
@@ -151,11 +119,11 @@ class PostgresPair:
     # -- what is so
 
     def wait_replication(self, primary, standby):
-        wait_until(lambda: primary.sql("SELECT state FROM pg_stat_replication") == "streaming", 30, "the standby follows")
+        wait_until(lambda: primary.sql("SELECT state FROM pg_stat_replication") == "streaming", 120, "the standby follows")
         if self.is_synchronous:
             primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
             primary.sql("SELECT pg_reload_conf()")
-            wait_until(lambda: primary.sql("SELECT sync_state FROM pg_stat_replication") == "sync", 20, "replication is synchronous")
+            wait_until(lambda: primary.sql("SELECT sync_state FROM pg_stat_replication") == "sync", 60, "replication is synchronous")
 
     def is_primary(self, server):
         return server.sql("SELECT pg_is_in_recovery()") == "f"

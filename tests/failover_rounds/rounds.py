@@ -6,9 +6,10 @@ import statistics
 import time
 from dataclasses import dataclass, field
 
-from agent import parse_logfmt, wait_for
+from agent import parse_logfmt
+from network_site import wait_for
 
-PATIENCE_S = 90
+PATIENCE_S = 90  # for a failover, far more than it takes, for a machine that does other things too
 
 
 @dataclass
@@ -113,7 +114,7 @@ def play(site, fault, rows):
     fault.begin(site)
     try:
         if fault.must_move:
-            wait_for(lambda: [s for s in logs.lines() if s["event"] == "failover_done"], PATIENCE_S, f"{fault.name}: it is done; {site.states()}")
+            wait_for(lambda: [s for s in logs.lines() if s["event"] == "failover_done"], PATIENCE_S, lambda: f"{fault.name}: it is done; {site.states()}")
             promoted_at = max(s["at"] for s in logs.steps())
             wait_for(lambda: rows.first_after(promoted_at), 30, f"{fault.name}: rows are written again")
         else:
