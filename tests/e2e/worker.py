@@ -40,10 +40,10 @@ def arguments(options):
     return out
 
 
-def worker_probe(kind, options, timeout="2s", environment=None, folder="checks"):
+def worker_probe(kind, options, timeout="2s", environment=None, folder="checks", prefix=()):
     started = time.monotonic()
     done = subprocess.run(
-        [str(WORKER), "--probe", str(BUILD / folder / f"{kind}.so"), "--timeout", timeout, *arguments(options)],
+        [*prefix, str(WORKER), "--probe", str(BUILD / folder / f"{kind}.so"), "--timeout", timeout, *arguments(options)],
         capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, errors="replace",
         env=environment or {"PATH": os.environ.get("PATH", "/usr/bin:/bin")})
     seconds = time.monotonic() - started

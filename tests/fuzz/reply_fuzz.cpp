@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "../../src/failover/actions/pacemaker_status.hpp"
 #include "drbd/status.hpp"
 #include "etcd/reply.hpp"
 #include "etcd/verdict.hpp"
@@ -72,6 +73,26 @@ void elasticsearch(const std::string& body) {
   claim(result.text.size() < 1000);
 }
 
+void pacemaker(const std::string& xml) {
+  using namespace vital::action::pacemaker;
+  std::string why;
+  claim(trouble_in(xml).size() <= xml.size() && controller_state_in(xml).size() <= xml.size());
+  claim(constraints_in(xml).size() <= xml.size());
+  const auto seen = read_status(xml, why);
+  claim(seen.has_value() == why.empty());
+  if (!seen) return;
+  claim(!seen->nodes.empty() && seen->instances.size() <= xml.size());
+  for (const Wish wish : {Wish::standby, Wish::move, Wish::ban}) {
+    const Asked asked{wish, seen->nodes.front().name, wish == Wish::standby ? "" : "app", false};
+    const Claim now = judge(*seen, asked);
+    claim(!now.text.empty());
+    // Whatever is said, a node that nobody can know is never said to be empty.
+    const Node& node = seen->nodes.front();
+    if (wish != Wish::move && node.is_unclean) claim(!now.holds);
+    if (!seen->has_quorum) claim(!obstacle(*seen, asked).empty());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -86,6 +107,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'L':
       elasticsearch(said);
+      break;
+    case 'P':
+      pacemaker(said);
       break;
     default:
       break;
