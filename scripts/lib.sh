@@ -16,7 +16,7 @@ RUN_PACKAGES=(ca-certificates curl procps)
 # What the tests take beside that: compilers and linters, then the real servers.
 TEST_PACKAGES=(
   catch2 gcc clang-19 libclang-rt-19-dev llvm-19 clang-format-14
-  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-pytest-rerunfailures python3-yaml python3-jsonschema python3-grpcio python3-psycopg2 python3-pymysql openssl iproute2 util-linux systemd
+  python3-pytest python3-pytest-timeout python3-pytest-xdist python3-yaml python3-jsonschema python3-grpcio python3-psycopg2 python3-pymysql openssl iproute2 util-linux systemd
   postgresql pgbouncer mariadb-server mariadb-client slapd ldap-utils haproxy nginx-light prometheus varnish apache2-bin curl
   chromium chromium-driver python3-selenium
   monitoring-plugins-basic monitoring-plugins-standard resource-agents valgrind

@@ -180,7 +180,7 @@ def test_load_is_per_processor():
 # ---- all ----------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", ["disk", "memory", "load"])
-def test_a_thousand_probes_leave_nothing(kind):
+def test_many_probes_leave_nothing(kind):
     options = {"disk": {"path": "/", "warn_free": "0%", "fail_free": "0%", "warn_free_inodes": "0%", "fail_free_inodes": "0%"},
                "memory": {}, "load": {"warn_5m": "9000", "fail_5m": "9999"}}[kind]
     leaves_nothing(repeat(kind, options, 1000), "pass/none", 1000)

@@ -397,7 +397,7 @@ def test_a_groups_processes(folder):
 
 @pytest.mark.parametrize("kind, options", [("oom", {}), ("pressure", {"warn": {"memory_full_avg300": 100}}), ("limits", {}),
                                            ("file", {"path": "/etc/passwd", "contains": "root"})])
-def test_a_thousand_probes_leave_nothing(kind, options):
+def test_many_probes_leave_nothing(kind, options):
     leaves_nothing(repeat(kind, options, 1000), "pass/none", 1000)
 
 

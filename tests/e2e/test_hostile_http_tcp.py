@@ -1,5 +1,5 @@
 """http and tcp against every hostile peer of hostile.py: the right verdict and cause, and never later than the timeout
-plus 200 ms; the same for a thousand rounds, with no descriptor and no memory more than before.
+plus 200 ms; the same for many probes, with no descriptor and no memory more than before.
 """
 import concurrent.futures
 import re
@@ -9,6 +9,7 @@ import pytest
 
 import hostile
 from hostile import Certificates, Deaf, NameServer, Peer, Refuser
+from judging import rounds
 from worker import BUILD, WORKER, arguments, worker_probe
 
 pytestmark = pytest.mark.timeout(120)
@@ -243,7 +244,7 @@ def test_a_client_certificate_is_shown_and_its_lack_is_our_trouble(certificates,
         judge(kind, options | {"tls.ca": "/nonexistent/ca.pem"}, "unknown", "config", "/nonexistent/ca.pem")
 
 
-def rounds(kind, options, count, timeout):
+def many(kind, options, count, timeout):
     """Many probes in one worker: the verdicts it had, and how descriptors and memory (KiB) went."""
     argv = [str(WORKER), "--probe", str(BUILD / "checks" / f"{kind}.so"), "--timeout", timeout, "--repeat", str(count),
             *arguments(options)]
@@ -256,8 +257,8 @@ def rounds(kind, options, count, timeout):
 
 
 @pytest.mark.timeout(900)
-def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates):
-    count = 1000
+def test_many_probes_leave_no_descriptor_and_no_memory_behind(certificates):
+    count = rounds(1000)
     plain = {**{name: row[0] for name, row in WORDLESS.items()}, **hostile.http_misbehaviours(),
              "answers": hostile.http(hostile.http_answer(200, b"ok"))}
     secured = {"tls " + kind: certificates.server(kind) for kind in ("good", "expired", "self_signed", "wrong_name")}
@@ -267,7 +268,7 @@ def test_a_thousand_rounds_leave_no_descriptor_and_no_memory_behind(certificates
 
         def add(name, kind, peer, options):
             timeout = "20ms" if name in slow else "1s"
-            jobs[f"{kind}: {name}"] = pool.submit(rounds, kind, options, count, timeout)
+            jobs[f"{kind}: {name}"] = pool.submit(many, kind, options, count, timeout)
             peers.append(peer)
 
         try:

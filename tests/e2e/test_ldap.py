@@ -186,7 +186,7 @@ def test_names_that_do_not_exist_and_name_servers_that_are_silent():
 
 # ---- a thousand probes ------------------------------------------------------------------------------------------------
 
-def test_a_thousand_probes_leave_nothing_in_the_worker_and_end_orderly(slapd, tls):
+def test_many_probes_leave_nothing_in_the_worker_and_end_orderly(slapd, tls):
     mark = slapd.log_mark()
     leaves_nothing(repeat("ldap", search(slapd), 1000), "pass/none", 1000)
     leaves_nothing(repeat("ldap", search(slapd, uri=slapd.uri_tls, **{"tls.ca": tls.ca}), 300), "pass/none", 300)

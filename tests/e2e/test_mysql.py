@@ -196,7 +196,7 @@ def test_a_name_server_that_is_silent_is_our_trouble(db):
 
 # ---- a thousand probes ------------------------------------------------------------------------------------------------
 
-def test_a_thousand_probes_leave_nothing_in_the_worker_and_nothing_in_the_servers_counters(db):
+def test_many_probes_leave_nothing_in_the_worker_and_nothing_in_the_servers_counters(db):
     def counters():
         return [db.status(name) for name in ("Aborted_connects", "Aborted_connects_preauth", "Aborted_clients")]
 

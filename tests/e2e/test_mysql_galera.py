@@ -1,6 +1,5 @@
 """The mysql check against a real Galera cluster of three nodes: one that lost the others keeps its port open and lets everybody in."""
 import contextlib
-import os
 
 import pytest
 
@@ -8,7 +7,7 @@ from judging import judge, secret
 from servers import LOCALHOST, MariaDB, free_port, wait_until
 
 pytestmark = [pytest.mark.timeout(240),
-              pytest.mark.skipif("VITALD_LONG" not in os.environ, reason="three nodes that copy their data take a minute: scripts/test --long")]
+              pytest.mark.long]  # three nodes that copy their data take a minute
 
 PASSWORD = "s3cret-galera"
 

@@ -158,6 +158,7 @@ def test_pacemaker_asks_by_the_ocf_agent_and_moves_what_is_grouped_with_it(addre
         cluster.configure("")
 
 
+@pytest.mark.long
 def test_the_promoted_copy_is_where_the_service_works(address):
     cluster, agents = address
     socket = link_sockets(cluster, agents)
@@ -182,6 +183,7 @@ def test_the_promoted_copy_is_where_the_service_works(address):
         cluster.configure("")
 
 
+@pytest.mark.long
 def test_ocf_tester_passes(site):
     cluster, agents = site
     done = cluster.node("n2").run(program("ocf-tester"), "-n", "web", "-o", "service=web", "-o", f"socket={agents['n2'].socket}", "-o",

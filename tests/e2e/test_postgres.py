@@ -195,7 +195,7 @@ def test_a_name_server_that_is_silent_is_our_trouble(db):
 
 # ---- a thousand probes ------------------------------------------------------------------------------------------------
 
-def test_a_thousand_probes_leave_nothing_in_the_worker_and_nothing_in_the_servers_log(db):
+def test_many_probes_leave_nothing_in_the_worker_and_nothing_in_the_servers_log(db):
     mark = db.log_mark()
     db.sql("CREATE USER trusted")  # without a password: SCRAM is made to be slow
     leaves_nothing(repeat("postgres", login(db, user="trusted", **{"tls.mode": "off"}), 1000), "pass/none", 1000)
