@@ -44,16 +44,20 @@ struct Trust {
 inline constexpr const char* trust_modes[] = {"require", "verify", nullptr};
 
 // The rows of the options every check has that uses Client: family and those of Trust.
-#define VITAL_CLIENT_ROWS                                                                                            \
-  {"family", check::Type::choice, "any", "IP version a name is resolved to", nullptr, 0, check::families},           \
-      {"tls.mode",       check::Type::choice,                                                                        \
-       "verify",         "with https: verify (certificate and name) or require (encrypt alone)",                     \
-       nullptr,          0,                                                                                          \
-       http::trust_modes},                                                                                           \
-      {"tls.ca", check::Type::string, nullptr, "file with the authorities that verify trusts; default the system's", \
-       "/etc/vitald/ca.pem"},                                                                                        \
-      {"tls.certificate", check::Type::string, nullptr, "file with our own certificate"}, {                          \
-    "tls.key", check::Type::string, nullptr, "file with its private key"                                             \
+#define VITAL_CLIENT_ROWS                                                                            \
+  {"family", ::vital::check::Type::choice, "any", "IP version a name is resolved to", nullptr,       \
+   0,        ::vital::check::families},                                                              \
+      {"tls.mode",                                                                                   \
+       ::vital::check::Type::choice,                                                                 \
+       "verify",                                                                                     \
+       "with https: verify (certificate and name) or require (encrypt alone)",                       \
+       nullptr,                                                                                      \
+       0,                                                                                            \
+       ::vital::http::trust_modes},                                                                  \
+      {"tls.ca", ::vital::check::Type::string, nullptr,                                              \
+       "file with the authorities that verify trusts; default the system's", "/etc/vitald/ca.pem"},  \
+      {"tls.certificate", ::vital::check::Type::string, nullptr, "file with our own certificate"}, { \
+    "tls.key", ::vital::check::Type::string, nullptr, "file with its private key"                    \
   }
 
 struct Request {

@@ -12,29 +12,11 @@ namespace {
 
 constexpr std::string_view digits = "0123456789abcdef";
 
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    out += digits[static_cast<unsigned char>(c) >> 4];
-    out += digits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
 std::string hash(std::string_view text) {
   unsigned char out[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   if (EVP_Digest(text.data(), text.size(), out, &size, EVP_sha256(), nullptr) != 1)
     throw std::runtime_error("OpenSSL gives no SHA-256");
-  return {reinterpret_cast<const char*>(out), size};
-}
-
-std::string hmac(std::string_view key, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
-           text.size(), out, &size) == nullptr)
-    throw std::runtime_error("OpenSSL gives no HMAC-SHA-256");
   return {reinterpret_cast<const char*>(out), size};
 }
 
@@ -100,6 +82,24 @@ std::string folded(std::string_view value) {
 
 }  // namespace
 
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    out += digits[static_cast<unsigned char>(c) >> 4];
+    out += digits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+std::string hmac_sha256(std::string_view key, std::string_view text) {
+  unsigned char out[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()),
+           text.size(), out, &size) == nullptr)
+    throw std::runtime_error("OpenSSL gives no HMAC-SHA-256");
+  return {reinterpret_cast<const char*>(out), size};
+}
+
 std::string aws_encoded(std::string_view text, bool keeps_slashes) {
   std::string out;
   for (const char c : text) {
@@ -147,10 +147,10 @@ std::vector<std::pair<std::string, std::string>> sign(const ToSign& request, con
                                 "\n" + names + "\n" + payload;
   const std::string scope = day + "/" + keys.region + "/" + keys.service + "/aws4_request";
   const std::string text = std::string("AWS4-HMAC-SHA256\n") + time + "\n" + scope + "\n" + hex(hash(canonical));
-  const std::string key =
-      hmac(hmac(hmac(hmac("AWS4" + keys.secret_key, day), keys.region), keys.service), "aws4_request");
+  const std::string key = hmac_sha256(
+      hmac_sha256(hmac_sha256(hmac_sha256("AWS4" + keys.secret_key, day), keys.region), keys.service), "aws4_request");
   added.emplace_back("Authorization", "AWS4-HMAC-SHA256 Credential=" + keys.access_key + "/" + scope +
-                                          ", SignedHeaders=" + names + ", Signature=" + hex(hmac(key, text)));
+                                          ", SignedHeaders=" + names + ", Signature=" + hex(hmac_sha256(key, text)));
   return added;
 }
 

@@ -28,6 +28,10 @@ struct ToSign {
 // What to send beside: Authorization, X-Amz-Date, X-Amz-Content-Sha256 and, with a session, X-Amz-Security-Token.
 std::vector<std::pair<std::string, std::string>> sign(const ToSign& request, const AwsKeys& keys, std::time_t now);
 
+// HMAC-SHA-256, raw; and bytes as lower-case hex.
+std::string hmac_sha256(std::string_view key, std::string_view text);
+std::string hex(std::string_view bytes);
+
 // Percent-encoded as SigV4 wants it: everything but letters, digits and -._~, and slashes where they are kept.
 std::string aws_encoded(std::string_view text, bool keeps_slashes);
 

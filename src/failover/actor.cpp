@@ -122,6 +122,7 @@ void Actor::begin(const Key& key) {
   job.to = step.to;
   job.parameters = step.parameters;
   job.token = step.token;
+  job.step = step.step;
   job.attempt = step.attempt;
   job.not_after = step.not_after;
   job.deadline = step.deadline;

@@ -74,6 +74,7 @@ wire::Values step_values(const StepJob& job, Duration slept) {
   add("step.verb", job.verb);
   add("step.topology", job.topology);
   add("step.recovery", job.recovery);
+  add("step.number", std::to_string(job.step));
   add("step.from", job.from);
   add("step.to", job.to);
   add("step.token", std::to_string(job.token));

@@ -24,7 +24,7 @@ struct StepJob {
   std::string topology, recovery, from, to;
   std::map<std::string, std::string> parameters;  // more words for braces
   std::int64_t token = 0;
-  std::uint32_t attempt = 0;
+  std::uint32_t step = 0, attempt = 0;
   Instant not_after{};  // the epoch = no matter when
   Instant deadline{};
 };

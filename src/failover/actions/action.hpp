@@ -31,6 +31,7 @@ inline constexpr const char* verbs[] = {"check", "perform", "verify", "compensat
   {"step.verb", ::vital::check::Type::choice, "check", "what to do", nullptr, 0, ::vital::action::verbs},            \
       {"step.topology", ::vital::check::Type::string, "", "the topology"},                                           \
       {"step.recovery", ::vital::check::Type::string, "", "the recovery this is a step of"},                         \
+      {"step.number", ::vital::check::Type::string, "0", "which step of it"},                                        \
       {"step.from", ::vital::check::Type::string, "", "the member that was primary"},                                \
       {"step.to", ::vital::check::Type::string, "", "the member that is to be"},                                     \
       {"step.token", ::vital::check::Type::string, "0", "fencing token: rises with each holder of the lease"},       \
@@ -53,6 +54,7 @@ class Step {
   explicit Step(const Options& o)
       : topology(o.text("step.topology")),
         recovery(o.text("step.recovery")),
+        number(o.text("step.number")),
         from(o.text("step.from")),
         to(o.text("step.to")),
         token(o.text("step.token")),
@@ -72,7 +74,7 @@ class Step {
     if (slept() > slept_ + std::chrono::milliseconds(20)) throw NotDone("too_late", "the host has slept meanwhile");
   }
 
-  std::string topology, recovery, from, to, token;
+  std::string topology, recovery, number, from, to, token;
   Verb verb = Verb::check;
   bool is_dry;
 
