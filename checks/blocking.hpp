@@ -211,6 +211,9 @@ inline Duration give_up_at(const Attempt& attempt) {
 //   library_connect();                    // returns with an error at that moment at the latest
 //   if (fuse.has_blown()) ...
 //
+// was_accepted() tells, once it has blown, whether one of those connections had been made: a port that accepts and then
+// says nothing is a server that is slow or hangs, not one that is gone.
+//
 // Works because a blocking worker runs one probe at a time: a socket that was not there before is the probe's.
 class Fuse {
  public:
@@ -245,6 +248,7 @@ class Fuse {
 
   bool has_blown() const { return monotonic_now() >= at_; }
   Duration at() const { return at_; }
+  bool was_accepted() const { return was_accepted_; }
 
  private:
   static std::vector<int> open_descriptors() {
@@ -268,7 +272,16 @@ class Fuse {
     if (wake_.wait_until(lock, at, [this] { return is_over_; })) return;
     do {
       for (const int fd : open_descriptors()) {
-        if (std::find(before_.begin(), before_.end(), fd) == before_.end()) shutdown(fd, SHUT_RDWR);
+        if (std::find(before_.begin(), before_.end(), fd) != before_.end()) continue;
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        int type = 0;
+        socklen_t type_size = sizeof type;
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
+            getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
+          was_accepted_ = true;
+        }
+        shutdown(fd, SHUT_RDWR);
       }
     } while (!wake_.wait_for(lock, std::chrono::milliseconds(10), [this] { return is_over_; }));
   }
@@ -279,6 +292,7 @@ class Fuse {
   std::mutex mutex_;
   std::condition_variable wake_;
   bool is_over_ = false;  // guarded by mutex_
+  std::atomic<bool> was_accepted_{false};
   std::thread thread_;
 };
 

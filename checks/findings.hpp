@@ -66,10 +66,13 @@ struct Limit {
 class Findings {
  public:
   void add(Verdict verdict, Cause cause, std::string words) {
-    if (verdict == Verdict::pass) return;
-    Finding finding{verdict, cause, std::move(words)};
-    const auto place = std::upper_bound(all_.begin(), all_.end(), finding, is_worse);
-    all_.insert(place, std::move(finding));
+    if (verdict != Verdict::pass) insert({verdict, cause, std::move(words), false});
+  }
+  // The link of a standby to its source is broken. That may be the end of the source rather than a fault of the
+  // standby, so the result says how it stands apart from that: the facts `link`: down and `apart_from_link`: a verdict.
+  void break_link(Verdict verdict, Cause cause, std::string words) {
+    is_link_broken_ = true;
+    if (verdict != Verdict::pass) insert({verdict, cause, std::move(words), true});
   }
   // `words` say what the number is, such as "it is 34 s behind".
   void judge(const Limit& limit, double value, const std::string& words, Cause cause = Cause::content) {
@@ -81,6 +84,7 @@ class Findings {
 
   // `well` if there is nothing, or nothing worse than what it says already.
   Result into(Result well, const std::string& target) const {
+    if (is_link_broken_) well.fact("link", "down").fact("apart_from_link", name(apart_from_link(well.verdict)));
     if (all_.empty() || well.verdict == Verdict::fail) return well;
     std::string text;
     for (const Finding& f : all_) text += (text.empty() ? target + ": " : "; ") + f.words;
@@ -98,7 +102,31 @@ class Findings {
     Verdict verdict;
     Cause cause;
     std::string words;
+    bool is_of_link;
   };
+  void insert(Finding finding) {
+    const auto place = std::upper_bound(all_.begin(), all_.end(), finding, is_worse);
+    all_.insert(place, std::move(finding));
+  }
+  Verdict apart_from_link(Verdict well) const {
+    for (const Finding& f : all_) {
+      if (!f.is_of_link) return weight(f.verdict) > weight(well) ? f.verdict : well;
+    }
+    return well;
+  }
+  static const char* name(Verdict v) {
+    switch (v) {
+      case Verdict::pass:
+        return "pass";
+      case Verdict::warn:
+        return "warn";
+      case Verdict::unknown:
+        return "unknown";
+      case Verdict::fail:
+        return "fail";
+    }
+    return "unknown";
+  }
   // Evidence before ignorance: what is known to be broken outweighs what could not be seen.
   static int weight(Verdict v) {
     switch (v) {
@@ -116,6 +144,7 @@ class Findings {
   static bool is_worse(const Finding& a, const Finding& b) { return weight(a.verdict) > weight(b.verdict); }
 
   std::vector<Finding> all_;  // the worst first, equals in the order they were found
+  bool is_link_broken_ = false;
 };
 
 }  // namespace vital::check

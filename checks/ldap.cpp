@@ -60,6 +60,7 @@ class Ldap final : public Blocking {
     try {
       result = run(attempt, watch, seen);
     } catch (const Stop& stop) {
+      watch.lap(seen.doing);
       result = stop.result;
     }
     if (!seen.address.empty()) result.fact("address", seen.address);

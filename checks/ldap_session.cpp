@@ -99,6 +99,7 @@ int connect_unix(const Place& place, const Fuse& fuse) {
 int connect_tcp(const Place& place, const Fuse& fuse, Stopwatch& watch, Seen& seen) {
   const std::vector<Address> addresses = resolve(place.host, place.port, fuse.at(), place.family);
   watch.lap(Phase::resolve);
+  seen.doing = Phase::connect;
   for (std::size_t i = 0;; ++i) {
     const std::size_t left = addresses.size() - i;
     seen.address = addresses[i].numeric;
@@ -140,17 +141,21 @@ std::unique_ptr<Session> Session::open(const Place& place, const Fuse& fuse, Sto
     need_readable("tls.certificate", place.certificate);
     need_readable("tls.key", place.key);
   }
+  if (place.scheme == "ldapi") seen.doing = Phase::connect;
   const int fd = place.scheme == "ldapi" ? connect_unix(place, fuse) : connect_tcp(place, fuse, watch, seen);
   watch.lap(Phase::connect);
+  seen.doing = place.is_tls() ? Phase::tls : Phase::auth;
   std::unique_ptr<Session> session(new Session(take(place, fd), place.target, fuse, watch));
   if (place.is_tls()) {
     if (place.uses_start_tls) session->start_tls();
     session->shake_hands();
     seen.tls = session->tls();
     watch.lap(Phase::tls);
+    seen.doing = Phase::auth;
   }
   session->bind(place.bind_dn, place.password, place.is_external ? "EXTERNAL" : LDAP_SASL_SIMPLE, place.as());
   watch.lap(Phase::auth);
+  seen.doing = Phase::exchange;
   return session;
 }
 

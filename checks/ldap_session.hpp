@@ -49,8 +49,9 @@ struct Place {
 
 // What is known of a connection, however the probe ends.
 struct Seen {
-  std::string address;  // the one that was tried last
-  std::string tls;      // "TLS1.3"; empty without
+  std::string address;           // the one that was tried last
+  std::string tls;               // "TLS1.3"; empty without
+  Phase doing = Phase::resolve;  // where it is, or where it stopped
 };
 
 // One session with one server. Throws Stop with the verdict.

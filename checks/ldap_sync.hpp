@@ -134,11 +134,13 @@ inline void judge(const std::vector<SyncRepl>& all, double now_s, const SyncLimi
   }
   std::string phases;
   std::optional<double> longest;
+  bool is_linked = true;
   for (const SyncRepl& one : all) {
     const std::string whose = "its syncrepl from " + tidy(one.provider, 80);
     phases += (phases.empty() ? "" : ",") + tidy(one.phase, 30);
     if (!one.is_connected()) {
-      found.add(Verdict::fail, Cause::content, whose + " is not connected");
+      is_linked = false;
+      found.break_link(Verdict::fail, Cause::content, whose + " is not connected");
     } else if (one.phase != "Persist") {
       found.add(Verdict::warn, Cause::content, whose + " is in the phase " + tidy(one.phase, 30) + ", not in Persist");
     }
@@ -151,6 +153,7 @@ inline void judge(const std::vector<SyncRepl>& all, double now_s, const SyncLimi
     }
   }
   result.fact("sync_phase", phases);
+  if (is_linked) result.fact("link", "up");
   if (longest) limits.contact_s.measure(result, "last_contact", *longest, "s");
 }
 

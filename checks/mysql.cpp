@@ -127,7 +127,12 @@ class Mysql final : public Blocking {
     const Fuse fuse(give_up_at(attempt));
     Connection connection;
     if (is_unix()) {
-      connection = log_in("", nullptr, fuse, watch);
+      try {
+        connection = log_in("", nullptr, fuse, watch);
+      } catch (const Stop& stop) {
+        stopped(stop.result, fuse, watch);
+        throw;
+      }
     } else {
       const std::vector<Address> addresses = resolve(host_, port_, fuse.at(), family_);
       watch.lap(Phase::resolve);
@@ -137,14 +142,25 @@ class Mysql final : public Blocking {
           // The name verified in TLS is the one connected to, so with verify the library resolves it once more itself.
           connection = log_in(tls_ == "verify" ? host_ : addresses[i].numeric, &addresses[i], fuse, watch);
         } catch (const Stop& stop) {
-          const Cause cause = stop.result.cause;
-          const bool is_nobody_there = cause == Cause::refused || cause == Cause::unreachable;
-          if (!is_nobody_there || i + 1 == addresses.size()) throw;
+          if (is_nobody_there(stop.result) && i + 1 < addresses.size()) continue;
+          stopped(stop.result, fuse, watch);
+          throw;
         }
       }
     }
     watch.lap(Phase::auth);
     return ask(*connection, fuse, watch);
+  }
+
+  static bool is_nobody_there(const Result& result) {
+    return result.cause == Cause::refused || result.cause == Cause::unreachable;
+  }
+
+  // The phase in which it stopped says whether the port accepted: who is refused, or waits for that in vain, got no
+  // further than connecting.
+  static void stopped(const Result& result, const Fuse& fuse, Stopwatch& watch) {
+    const bool is_silent = result.cause == Cause::timeout && !fuse.was_accepted();
+    watch.lap(is_nobody_there(result) || is_silent ? Phase::connect : Phase::auth);
   }
 
   // Connects, does TLS, logs in. Throws Stop.
@@ -232,7 +248,9 @@ class Mysql final : public Blocking {
       limit(*statement, who, fuse);
       if (wants_replication_) {
         doing = "asking " + target_ + " for its replication";
-        judge(sources_of(*statement, who), who.is_read_only() || role_ == "standby", replication_, found, seen);
+        const std::vector<Source> sources = sources_of(*statement, who);
+        judge(sources, who.is_read_only() || role_ == "standby", replication_, found, seen);
+        if (sources.empty()) tell_position(*statement, who, seen);
       }
       doing = "query \"" + tidy(query_, 80) + "\" on " + target_ + (database_.empty() ? "" : "/" + database_);
       std::optional<std::string> value;
@@ -317,6 +335,14 @@ class Mysql final : public Blocking {
     std::vector<Source> out;
     while (rows->next()) out.push_back(Source::of(row_of(*rows)));
     return out;
+  }
+
+  // How far a server that follows nobody has written, if it writes GTIDs.
+  static void tell_position(sql::Statement& statement, const Identity& who, Result& seen) {
+    const std::unique_ptr<sql::ResultSet> row(
+        statement.executeQuery(who.is_mariadb() ? "SELECT @@global.gtid_binlog_pos" : "SELECT @@global.gtid_executed"));
+    if (row->next() && !row->isNull(1) && row->getString(1).length() > 0)
+      seen.fact("position", tidy(text_of(*row, 1), 200));
   }
 
   static void identify(sql::Statement& statement, Identity& who) {

@@ -36,6 +36,7 @@ struct Source {
   std::string io_error, sql_error;
   std::optional<double> behind_s;  // empty where the server said NULL: it does not know
   std::string gtid_received, gtid_applied;
+  std::string position;  // how far it has received: a GTID, or without GTIDs "binlog.000003:1234"
 
   static Source of(const Row& row) {
     const auto text = [&](std::initializer_list<const char*> names) { return column(row, names).value_or(""); };
@@ -52,6 +53,10 @@ struct Source {
     if (!behind.empty() && *end == '\0') s.behind_s = seconds;
     s.gtid_received = text({"Gtid_IO_Pos"});
     s.gtid_applied = text({"Gtid_Slave_Pos"});
+    const std::string file = text({"Master_Log_File", "Source_Log_File"});
+    s.position = !s.gtid_received.empty() ? s.gtid_received
+                 : file.empty()           ? ""
+                                          : file + ":" + text({"Read_Master_Log_Pos", "Read_Source_Log_Pos"});
     return s;
   }
 };
@@ -100,19 +105,20 @@ inline void judge(const std::vector<Source>& sources, bool is_wanted, const Repl
     return;
   }
   std::optional<double> worst;
-  bool is_unknown = false;
+  bool is_unknown = false, is_linked = true;
   double waiting = 0;
-  std::string hosts;
+  std::string hosts, positions;
   for (const Source& s : sources) {
     const std::string from = " from " + s.host + (s.name.empty() ? "" : " (" + tidy(s.name, 60) + ")");
     const auto thread = [&](const char* name, const std::string& state, const std::string& error) {
-      if (state == "Yes") return;
-      found.add(Verdict::fail, Cause::content,
-                std::string("its ") + name + " thread" + from + " says " + (state.empty() ? "nothing" : state) +
-                    (error.empty() ? "" : ": " + tidy(error, 200)));
+      return std::string("its ") + name + " thread" + from + " says " + (state.empty() ? "nothing" : state) +
+             (error.empty() ? "" : ": " + tidy(error, 200));
     };
-    thread("IO", s.io, s.io_error);
-    thread("SQL", s.sql, s.sql_error);
+    if (s.io != "Yes") {
+      is_linked = false;
+      found.break_link(Verdict::fail, Cause::content, thread("IO", s.io, s.io_error));
+    }
+    if (s.sql != "Yes") found.add(Verdict::fail, Cause::content, thread("SQL", s.sql, s.sql_error));
     if (s.behind_s) {
       worst = std::max(worst.value_or(0), *s.behind_s);
       char words[48];
@@ -120,12 +126,17 @@ inline void judge(const std::vector<Source>& sources, bool is_wanted, const Repl
       found.judge(limits.lag_s, *s.behind_s, words + from);
     } else {
       is_unknown = true;
-      if (limits.lag_s.is_set()) found.add(Verdict::unknown, Cause::content, "its lag" + from + " is unknown");
+      // Without its source that is no other trouble.
+      if (limits.lag_s.is_set() && s.io == "Yes")
+        found.add(Verdict::unknown, Cause::content, "its lag" + from + " is unknown");
     }
     waiting += waiting_transactions(s.gtid_received, s.gtid_applied).value_or(0);
     hosts += (hosts.empty() ? "" : ",") + s.host;
+    if (!s.position.empty()) positions += (positions.empty() ? "" : ",") + s.position;
   }
   result.fact("source", hosts);
+  if (is_linked) result.fact("link", "up");
+  if (!positions.empty()) result.fact("position", tidy(positions, 200));
   // Of several sources one that is unknown may be the furthest behind.
   if (worst && !is_unknown) limits.lag_s.measure(result, "lag", *worst, "s");
   if (!sources.front().gtid_received.empty()) result.measure("transactions_waiting", waiting);

@@ -182,6 +182,7 @@ class Postgres final : public Blocking {
     s.is_paused = text_of(row[0][7]) == "t";
     s.sender = text_or_empty(row[0][8]);
     s.slots = {row[0][9].as<double>(0), number_of(row[0][10])};
+    s.lsn = text_or_empty(row[0][11]);
     return s;
   }
 
@@ -193,6 +194,7 @@ class Postgres final : public Blocking {
     p.synchronous = row[0][3].as<double>(0);
     p.lag_bytes = number_of(row[0][4]);
     p.slots = {row[0][5].as<double>(0), number_of(row[0][6])};
+    p.lsn = text_or_empty(row[0][7]);
     return p;
   }
 

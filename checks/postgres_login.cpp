@@ -56,6 +56,10 @@ void Progress::reach(LoginStage next) {
   stage = next;
 }
 
+void Progress::stop_here() {
+  watch.lap(stage == LoginStage::connect ? Phase::connect : stage == LoginStage::tls ? Phase::tls : Phase::auth);
+}
+
 Result& Progress::into(Result& result) const {
   if (!address.empty()) result.fact("address", address);
   if (!tls.empty()) result.fact("tls", tls);
@@ -186,7 +190,9 @@ Connection log_in(const Place& place, const Fuse& fuse, Progress& progress) {
       return log_in_at(place, addresses[i].numeric, share_until(fuse.at(), left), progress);
     } catch (const Stop&) {
       // Only an address that nobody answers on is a reason to try the next one.
-      if (left == 1 || progress.stage != LoginStage::connect) throw;
+      if (left > 1 && progress.stage == LoginStage::connect) continue;
+      progress.stop_here();
+      throw;
     }
   }
 }

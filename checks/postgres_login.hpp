@@ -36,6 +36,8 @@ struct Progress {
   std::string address;  // the one that was tried last
 
   void reach(LoginStage next);
+  // It went no further: the time since counts for the phase it broke in, so a result says whether the port accepted.
+  void stop_here();
   // Adds what is known of the session to a result: phases, address, TLS.
   Result& into(Result& result) const;
 };

@@ -22,7 +22,8 @@ inline constexpr const char* standby_query =
     " pg_catalog.pg_is_wal_replay_paused(), w.sender_host,"
     " (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),"
     " (SELECT max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), restart_lsn))"
-    " FROM pg_catalog.pg_replication_slots WHERE NOT active)"
+    " FROM pg_catalog.pg_replication_slots WHERE NOT active),"
+    " COALESCE(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())"
     " FROM (SELECT 1) AS one LEFT JOIN pg_catalog.pg_stat_wal_receiver AS w ON true";
 inline constexpr const char* primary_query =
     "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),"
@@ -34,7 +35,24 @@ inline constexpr const char* primary_query =
     " FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'),"
     " (SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE NOT active),"
     " (SELECT max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn))"
-    " FROM pg_catalog.pg_replication_slots WHERE NOT active)";
+    " FROM pg_catalog.pg_replication_slots WHERE NOT active),"
+    " pg_catalog.pg_current_wal_lsn()";
+
+// "16/B374D848" as bytes since the beginning of the log; empty if it is none.
+inline std::optional<double> bytes_of_lsn(const std::string& lsn) {
+  unsigned high = 0, low = 0;
+  int used = 0;
+  if (std::sscanf(lsn.c_str(), "%8X/%8X%n", &high, &low, &used) != 2 || static_cast<std::size_t>(used) != lsn.size())
+    return {};
+  return high * 4294967296.0 + low;
+}
+
+// How far the log of a server reaches: what a standby has received, what a primary has written.
+inline void tell_position(const std::string& lsn, Result& result) {
+  if (lsn.empty()) return;
+  result.fact("lsn", lsn);
+  if (const auto bytes = bytes_of_lsn(lsn)) result.measure("position", *bytes, "B");
+}
 
 struct Slots {
   double inactive = 0;
@@ -45,6 +63,7 @@ struct Standby {
   bool has_receiver = false;
   std::string status;                  // "streaming"; empty without the right to see it
   std::string sender, timeline;        // the same
+  std::string lsn;                     // how far it has received, or restored from an archive
   std::optional<double> silent_s;      // since the receiver heard from its sender; the same
   std::optional<double> received;      // how far the log is known to reach
   std::optional<double> replayed;      // and how far it has been replayed
@@ -52,6 +71,7 @@ struct Standby {
   bool is_paused = false;
   Slots slots;
 
+  bool is_linked() const { return has_receiver && (status.empty() || status == "streaming"); }
   bool is_caught_up() const { return received && replayed && *replayed >= *received; }
   std::optional<double> lag_bytes() const {
     if (!has_receiver || !received || !replayed) return {};
@@ -77,7 +97,7 @@ inline std::optional<double> settled_lag_s(const Standby& first, const Standby& 
 }
 
 struct Primary {
-  std::string timeline;
+  std::string timeline, lsn;
   double streaming = 0, synchronous = 0;
   bool may_see = true;              // whether we have the right to see the standbys' states
   std::optional<double> lag_bytes;  // of the standby furthest behind
@@ -125,9 +145,13 @@ inline void judge(const Standby& standby, std::optional<double> lag_s, const Rep
   if (!standby.sender.empty()) result.fact("sender", standby.sender);
   result.fact("wal_receiver", !standby.has_receiver ? "none" : standby.status.empty() ? "running" : standby.status);
   result.fact("replay", standby.is_paused ? "paused" : "running");
+  tell_position(standby.lsn, result);
   if (standby.silent_s) result.measure("receiver_silent", *standby.silent_s, "s");
-  if (!standby.has_receiver && limits.wants_receiver) {
-    found.add(Verdict::fail, Cause::content, "no WAL receiver runs, so it gets nothing from its primary");
+  if (standby.is_linked()) {
+    result.fact("link", "up");
+  } else if (limits.wants_receiver) {
+    found.break_link(standby.has_receiver ? Verdict::pass : Verdict::fail, Cause::content,
+                     "no WAL receiver runs, so it gets nothing from its primary");
   }
   if (standby.is_paused) {
     found.add(Verdict::warn, Cause::content, "replay is paused: it falls behind, and a promotion would have to wait");
@@ -148,6 +172,7 @@ inline void judge(const Standby& standby, std::optional<double> lag_s, const Rep
 }
 
 inline void judge(const Primary& primary, const ReplicationLimits& limits, Findings& found, Result& result) {
+  tell_position(primary.lsn, result);
   if (!primary.timeline.empty()) result.fact("timeline", primary.timeline);
   if (primary.may_see) {
     limits.standbys.measure(result, "standbys", primary.streaming);

@@ -86,17 +86,30 @@ class Findings {
  public:
   void add(Verdict verdict, Cause cause, const std::string& words) {
     if (verdict == Verdict::pass) return;
+    if (!is_of_link_) apart_ = std::max(apart_, verdict);
     words_ += (words_.empty() ? "" : "; ") + words;
     if (static_cast<uint32_t>(verdict) <= static_cast<uint32_t>(verdict_)) return;
     verdict_ = verdict;
     cause_ = cause;
+  }
+  // The same for the link of a replica, which may be down because its master is.
+  void break_link(Verdict verdict, const std::string& words) {
+    is_of_link_ = true;
+    add(verdict, Cause::content, words);
+    is_of_link_ = false;
+  }
+  void is_no_use_alone() { apart_ = Verdict::fail; }
+  // The verdict apart from that.
+  std::string_view apart_from_link() const {
+    return apart_ == Verdict::pass ? "pass" : apart_ == Verdict::warn ? "warn" : "fail";
   }
   Result result(const std::string& good) const {
     return verdict_ == Verdict::pass ? check::pass(good) : check::make_result(verdict_, cause_, words_);
   }
 
  private:
-  Verdict verdict_ = Verdict::pass;
+  Verdict verdict_ = Verdict::pass, apart_ = Verdict::pass;
+  bool is_of_link_ = false;
   Cause cause_ = Cause::none;
   std::string words_;
 };
@@ -108,10 +121,11 @@ void judge_replica(const Info& info, const Demands& demands, Findings& findings)
   const double limit = static_cast<double>(demands.fail_link_down.count()) / 1e9;
   const bool is_long = down < 0 ? info.number("uptime_in_seconds").value_or(0) >= limit : down >= limit;
   const bool is_syncing = info.text("master_sync_in_progress") == "1";
-  findings.add(is_long ? Verdict::fail : Verdict::warn, Cause::content,
-               "its link to the master " + info.text("master_host") + ":" + info.text("master_port") + " is down" +
-                   (down >= 0 ? " for " + seconds_in_words(down) : "") +
-                   (is_syncing ? ", a full copy is under way" : ""));
+  findings.break_link(is_long ? Verdict::fail : Verdict::warn, "its link to the master " + info.text("master_host") +
+                                                                   ":" + info.text("master_port") + " is down" +
+                                                                   (down >= 0 ? " for " + seconds_in_words(down) : "") +
+                                                                   (is_syncing ? ", a full copy is under way" : ""));
+  if (is_syncing) findings.is_no_use_alone();  // half of a copy
 }
 
 void judge_saving(const Info& info, const Demands& demands, long long now, Findings& findings) {
@@ -184,6 +198,7 @@ Result judge(const Info& info, const Demands& demands, const std::string& target
     }
     measures.fact("master", info.text("master_host") + ":" + info.text("master_port"));
     measures.fact("master_link", info.text("master_link_status"));
+    measures.fact("link", info.text("master_link_status") == "up" ? "up" : "down");
   }
   if (role == "master") {
     const double replicas = info.number("connected_slaves").value_or(0);
@@ -198,9 +213,16 @@ Result judge(const Info& info, const Demands& demands, const std::string& target
   }
   judge_saving(info, demands, now, findings);
   judge_room(info, demands, findings, measures);
+  const std::string reached = role == "master" ? "master_repl_offset" : "slave_repl_offset";
+  if (const auto offset = info.number(reached)) {
+    measures.fact("position", info.text(reached));
+    measures.measure("position", *offset, "B");
+  }
   Result result = findings.result(target + " is a " + role);
   result.measures = std::move(measures.measures);
   result.facts = std::move(measures.facts);
+  if (role == "replica" && info.text("master_link_status") != "up")
+    result.fact("apart_from_link", std::string(findings.apart_from_link()));
   result.fact("role", role);
   result.fact("version", info.text("redis_version"));
   return result;

@@ -38,6 +38,7 @@ void write_member(JsonText& out, const MemberView& m, const std::string& check) 
   out.field("is_down", m.is_down);
   out.field("is_promotable", m.is_promotable);
   out.field("why_not", or_null(m.why_not));
+  out.field("link", or_null(std::string(name(m.link))));
   out.field("lag", m.lag);
   out.field("lag_bytes", m.lag_bytes);
   out.field("position", or_null(m.position));

@@ -76,7 +76,9 @@ void FailoverWatch::remember_primary(const std::string& member) {
 
 std::string FailoverWatch::primary() const { return primary_ ? plan_.members[*primary_].name : std::string(); }
 
-std::vector<MemberView> FailoverWatch::members(Instant now) const { return members_of(plan_, seen_, now); }
+std::vector<MemberView> FailoverWatch::members(Instant now) const {
+  return members_of(plan_, seen_, primary_good_, now);
+}
 
 std::vector<Note> FailoverWatch::observe(Now now, CheckId check, const ProbeResult& result) {
   if (!began_) began_ = now.mono;
@@ -95,21 +97,14 @@ std::vector<Note> FailoverWatch::tick(Now now) {
 }
 
 void FailoverWatch::saw_member(Now now, std::size_t i, const ProbeResult& result) {
-  auto found = evidence_of(result, now.mono, now.wall);
+  auto found = evidence_of(result, now.mono, now.wall, seen_[i]);
   if (!found) return;
-  if (found->role == ServerRole::primary) {
-    const bool was_primary = seen_[i] && seen_[i]->role == ServerRole::primary;
-    found->primary_since = was_primary ? seen_[i]->primary_since : now.mono;
-  }
   seen_[i] = std::move(found);
   if (primary_ != i) return;
   const MemberSeen& seen = *seen_[i];
   if (seen.role == ServerRole::primary) {
     bad_in_a_row_ = 0;
-    if (seen.is_well) {
-      primary_good_at_ = now.wall;
-      primary_position_ = seen.position;
-    }
+    if (seen.is_well) saw_primary_well(seen);
     // It is back, and nobody took its place. One bad sample alone was never worth a line.
     if (open_ && open_->to.empty() && status_ != TopologyStatus::two_primaries) {
       if (is_told_) {
@@ -134,6 +129,12 @@ void FailoverWatch::saw_member(Now now, std::size_t i, const ProbeResult& result
   }
 }
 
+void FailoverWatch::saw_primary_well(const MemberSeen& seen) {
+  primary_good_at_ = seen.wall;
+  primary_good_ = {seen.at, seen.position_bytes};
+  primary_position_ = seen.position;
+}
+
 void FailoverWatch::saw_endpoint(Now now, const ProbeResult& result) {
   const auto seen = evidence_of(result, now.mono, now.wall);
   const bool is_good = result.verdict == Verdict::pass || result.verdict == Verdict::warn;
@@ -155,7 +156,7 @@ bool FailoverWatch::has_been_looked_for(Instant now, std::size_t i) const {
 }
 
 void FailoverWatch::judge(Now now) {
-  const std::vector<MemberView> views = members_of(plan_, seen_, now.mono);
+  const std::vector<MemberView> views = members_of(plan_, seen_, primary_good_, now.mono);
   std::optional<std::size_t> other;
   for (std::size_t i = 0; i < views.size() && !other; ++i) {
     if (views[i].role == ServerRole::primary && primary_ != i) other = i;
@@ -165,8 +166,7 @@ void FailoverWatch::judge(Now now) {
   if (!primary_) {
     if (status_ != TopologyStatus::steady) return;
     primary_ = other;
-    primary_good_at_ = seen_[*other]->wall;
-    primary_position_ = seen_[*other]->position;
+    saw_primary_well(*seen_[*other]);
     note(Note::Level::info, "primary_seen", {{"primary", primary()}});
   } else if (views[*primary_].role != ServerRole::primary && has_been_looked_for(now.mono, *primary_)) {
     moved_to(now, *other);
@@ -221,8 +221,7 @@ void FailoverWatch::moved_to(Now now, std::size_t i) {
   open_->to = plan_.members[i].name;
   open_->promoted = std::max(seen_[i]->wall, open_->first_bad);
   primary_ = i;
-  primary_good_at_ = seen_[i]->wall;
-  primary_position_ = seen_[i]->position;
+  saw_primary_well(*seen_[i]);
   bad_in_a_row_ = 0;
   is_told_ = true;
   note(Note::Level::warning, "failover_seen",

@@ -67,13 +67,15 @@ class FailoverWatch {
   WallTime since() const { return since_; }
   // The member that is primary, or was last; empty if none ever was.
   std::string primary() const;
-  bool is_endpoint_good() const { return !endpoint_bad_since_; }  // true without one
+  std::optional<Instant> primary_good_at() const { return primary_good_.at; }  // when it was last seen well
+  bool is_endpoint_good() const { return !endpoint_bad_since_; }               // true without one
   std::optional<FailoverRecord> open() const { return open_; }
 
   static constexpr unsigned needed_to_tell = 2;  // bad samples in a row until a lost primary is worth a line
 
  private:
   void saw_member(Now now, std::size_t i, const ProbeResult& result);
+  void saw_primary_well(const MemberSeen& seen);
   void saw_endpoint(Now now, const ProbeResult& result);
   void judge(Now now);
   void change_status(Now now, TopologyStatus status, const std::vector<MemberView>& members);
@@ -88,6 +90,7 @@ class FailoverWatch {
   std::vector<std::optional<MemberSeen>> seen_;  // beside plan_.members
   std::optional<std::size_t> primary_;           // index of the last primary
   std::optional<WallTime> primary_good_at_;      // when it was last seen well, as primary
+  PrimaryGood primary_good_;                     // the same, on the monotonic clock
   std::string primary_position_;                 // at that time
   TopologyStatus status_ = TopologyStatus::unknown;
   WallTime since_{};

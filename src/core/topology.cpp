@@ -40,17 +40,50 @@ bool is_reached(const ProbeResult& r) {
   return std::any_of(r.phases.begin(), r.phases.end(), [](const auto& p) { return p.first > Phase::connect; });
 }
 
+std::string words_for(double lag_s) {
+  return friendly_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(lag_s)));
+}
+
+// How long the primary was seen well after the standby was last seen following: what was written then, it may not have.
+std::optional<Duration> unfollowed(const MemberSeen& seen, const PrimaryGood& primary) {
+  if (!seen.followed || !primary.at) return {};
+  return std::max(Duration::zero(), *primary.at - seen.followed->at);
+}
+
+// The lag of a standby that is cut off. It says nothing of it itself: without a source, all that was received has been
+// replayed.
+void reckon_lag(const MemberSeen& seen, const PrimaryGood& primary, Duration max_age, MemberView& view) {
+  const auto gap = unfollowed(seen, primary);
+  view.lost_primary = gap && *gap <= max_age;
+  if (seen.followed) {
+    view.followed_at = seen.followed->at;
+    view.followed_lag = seen.followed->lag;
+  }
+  view.lag = gap && seen.followed->lag
+                 ? std::optional(*seen.followed->lag + std::chrono::duration<double>(*gap).count())
+                 : std::nullopt;
+  view.lag_bytes = gap ? seen.followed->lag_bytes : std::nullopt;
+  if (primary.position_bytes && seen.position_bytes)
+    view.lag_bytes = std::max(0.0, *primary.position_bytes - *seen.position_bytes);
+  if (seen.followed && view.timeline.empty()) view.timeline = seen.followed->timeline;
+}
+
 // Why a standby is no candidate; empty if it is one.
-std::string unfit(const TopologyPlan& plan, const MemberSeen& seen) {
-  if (!seen.is_well) return "its check does not pass: " + seen.text;
+std::string unfit(const TopologyPlan& plan, Duration max_age, const MemberSeen& seen, const PrimaryGood& primary,
+                  const MemberView& view) {
+  if (!seen.is_fit) return "its check does not pass: " + seen.text;
   if (seen.is_paused) return "its replay is paused";
+  if (seen.link == Link::down) {
+    const auto gap = unfollowed(seen, primary);
+    if (!gap) return "it is cut off from its source, and was not seen to follow before";
+    if (*gap > max_age)
+      return "it was cut off from its source " + friendly_duration(*gap) + " before the primary was last seen well";
+    if (seen.waiting > 0) return "what it has received is not applied yet";
+  }
   if (plan.max_lag) {
-    if (!seen.lag) return "nobody knows how far it is behind";
-    if (*seen.lag > seconds(*plan.max_lag)) {
-      return "it is " +
-             friendly_duration(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seen.lag))) +
-             " behind, more than " + friendly_duration(*plan.max_lag);
-    }
+    if (!view.lag) return "nobody knows how far it is behind";
+    if (*view.lag > seconds(*plan.max_lag))
+      return "it is " + words_for(*view.lag) + " behind, more than " + friendly_duration(*plan.max_lag);
   }
   return {};
 }
@@ -67,6 +100,18 @@ std::string_view name(ServerRole role) {
       return "standby";
   }
   return "unknown";
+}
+
+std::string_view name(Link link) {
+  switch (link) {
+    case Link::unknown:
+      return "";
+    case Link::up:
+      return "up";
+    case Link::down:
+      return "down";
+  }
+  return "";
 }
 
 std::string_view name(TopologyStatus status) {
@@ -99,10 +144,16 @@ std::optional<MemberSeen> evidence_of(const ProbeResult& r, Instant at, WallTime
   out.is_down = out.role == ServerRole::unknown && r.verdict == Verdict::fail;
   if (out.role == ServerRole::unknown && !out.is_down) return {};
   out.is_reached = !out.is_down || is_reached(r);
+  out.is_absent = out.is_down && (r.cause == Cause::refused || r.cause == Cause::unreachable);
+  const std::string link = fact(r, "link"), apart = fact(r, "apart_from_link");
+  out.link = link == "up" ? Link::up : link == "down" ? Link::down : Link::unknown;
+  out.is_fit = out.link == Link::down ? apart == "pass" || apart == "warn" : out.is_well;
   out.lag = measure(r, "lag");
   out.lag_bytes = measure(r, "lag_bytes");
+  out.position_bytes = measure(r, "position");
+  out.waiting = measure(r, "transactions_waiting").value_or(0);
   const std::string paused = fact(r, "replay_paused");
-  out.is_paused = paused == "true" || paused == "on" || paused == "yes";
+  out.is_paused = paused == "true" || paused == "on" || paused == "yes" || fact(r, "replay") == "paused";
   for (const std::string_view word : {"lsn", "gtid", "csn", "position"}) {
     if (out.position.empty()) out.position = fact(r, word);
   }
@@ -111,8 +162,25 @@ std::optional<MemberSeen> evidence_of(const ProbeResult& r, Instant at, WallTime
   return out;
 }
 
+std::optional<MemberSeen> evidence_of(const ProbeResult& r, Instant at, WallTime wall,
+                                      const std::optional<MemberSeen>& before) {
+  auto out = evidence_of(r, at, wall);
+  if (!out) return out;
+  if (out->role == ServerRole::primary) {
+    const bool was_primary = before && before->role == ServerRole::primary;
+    out->primary_since = was_primary ? before->primary_since : at;
+  }
+  if (out->role == ServerRole::standby && out->link != Link::down) {
+    out->followed = {at, out->lag, out->lag_bytes, out->timeline};
+  } else if (out->role != ServerRole::primary && before) {
+    out->followed = before->followed;
+  }
+  if (out->is_down && !out->is_absent && before && before->is_down && before->is_reached) out->is_reached = true;
+  return out;
+}
+
 std::vector<MemberView> members_of(const TopologyPlan& plan, const std::vector<std::optional<MemberSeen>>& seen,
-                                   Instant now) {
+                                   const PrimaryGood& primary, Instant now) {
   std::vector<MemberView> out;
   out.reserve(plan.members.size());
   for (std::size_t i = 0; i < plan.members.size(); ++i) {
@@ -136,7 +204,9 @@ std::vector<MemberView> members_of(const TopologyPlan& plan, const std::vector<s
         view.is_well = s.is_well;
       }
       if (view.role == ServerRole::standby) {
-        view.why_not = unfit(plan, s);
+        view.link = s.link;
+        if (s.link == Link::down) reckon_lag(s, primary, plan.members[i].max_age, view);
+        view.why_not = unfit(plan, plan.members[i].max_age, s, primary, view);
         view.is_promotable = view.why_not.empty();
       }
     }

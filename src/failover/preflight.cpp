@@ -31,7 +31,9 @@ Finding witnesses_of(const PreflightTopology& t, const ClusterSeen& cluster) {
   for (const failover::PeerVote& v : cluster.votes) {
     if (v.topology == t.name && v.member == t.primary && v.age <= t.evidence_max_age) nodes.insert(v.node);
   }
-  const std::size_t seeing = nodes.size() + 1;
+  // A standby that loses the primary is a witness, too.
+  const auto linked = std::ranges::count_if(t.members, [](const MemberView& m) { return m.link == Link::up; });
+  const std::size_t seeing = nodes.size() + 1 + static_cast<std::size_t>(linked);
   Finding out{Finding::Level::good, t.name, "witnesses",
               fmt::format("{} of {} needed look at it", seeing, t.witnesses)};
   if (seeing < t.witnesses) {

@@ -72,6 +72,23 @@ TEST_CASE("both threads must run") {
   CHECK(outcome(judged({Row{}})) == "fail/content");
 }
 
+TEST_CASE("a replica says whether it is linked to its source, and how it stands apart from that") {
+  const auto told = [](const Row& row, const Given::Values& values = {}) {
+    const Result r = judged({row}, true, values);
+    return fact_of(r, "link") + "/" + fact_of(r, "apart_from_link");
+  };
+  CHECK(told(mariadb("Yes", "Yes", "0")) == "up/");
+  CHECK(told(mariadb("Connecting", "Yes", {})) == "down/pass");
+  CHECK(told(mariadb("Connecting", "Yes", {}), {{"fail_lag", {"1000000000"}}}) == "down/pass");
+  CHECK(told(mariadb("Connecting", "No", {})) == "down/fail");
+  CHECK(fact_of(judged({mariadb("Connecting", "Yes", {})}), "position") == "0-1-270");
+  Row plain = mariadb("Yes", "Yes", "0");
+  plain.erase("Gtid_IO_Pos");
+  plain["Master_Log_File"] = "binlog.000003";
+  plain["Read_Master_Log_Pos"] = "1234";
+  CHECK(fact_of(judged({plain}), "position") == "binlog.000003:1234");
+}
+
 TEST_CASE("a lag of NULL is unknown, never 0") {
   CHECK(outcome(judged({mariadb("Yes", "Yes", {})})) == "pass/none");
   const Result r = judged({mariadb("Yes", "Yes", {})}, true, {{"warn_lag", {"1000000000"}}});

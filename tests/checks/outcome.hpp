@@ -13,4 +13,12 @@ inline std::string outcome(const Result& r) {
   return std::string(verdicts[static_cast<int>(r.verdict)]) + "/" + causes[static_cast<int>(r.cause)];
 }
 
+// The value of a fact; "" if the result has none.
+inline std::string fact_of(const Result& r, const std::string& name) {
+  for (const auto& [key, value] : r.facts) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
 }  // namespace vital::check

@@ -62,6 +62,38 @@ TEST_CASE("a standby without a receiver has no lag of 0: its lag is unknown, and
   CHECK(judged(s, {{"warn_lag", {"1000000000"}}}) == "fail/content");
 }
 
+TEST_CASE("a standby says whether it is linked to its primary, and how it stands apart from that") {
+  const auto told = [](const Standby& s) {
+    const Result r = judged(s, s.lag_s(), limits());
+    return fact_of(r, "link") + "/" + fact_of(r, "apart_from_link");
+  };
+  Standby s = standby(1000, 1000, 3);
+  CHECK(told(s) == "up/");
+  s.status.clear();  // without the right to see it
+  CHECK(told(s) == "up/");
+  s.status = "waiting";  // its primary has ended the stream
+  CHECK(told(s) == "down/pass");
+  s.has_receiver = false;
+  CHECK(told(s) == "down/pass");
+  s.is_paused = true;
+  CHECK(told(s) == "down/warn");
+  Findings found;
+  Result seen = fail(Cause::content, "the query found nothing");
+  judge(s, s.lag_s(), limits(), found, seen);
+  CHECK(fact_of(found.into(seen, "db"), "apart_from_link") == "fail");
+}
+
+TEST_CASE("how far the log reaches is told as PostgreSQL writes it, and as a number") {
+  CHECK(*bytes_of_lsn("0/3000060") == 0x3000060);
+  CHECK(*bytes_of_lsn("1/0") == 4294967296.0);
+  for (const char* lsn : {"", "0", "0/", "0/3000060 ", "x/1", "0/123456789"}) CHECK_FALSE(bytes_of_lsn(lsn));
+  Standby s = standby(1000, 1000, 3);
+  s.lsn = "0/3000060";
+  const Result r = judged(s, 0, limits());
+  CHECK(fact_of(r, "lsn") == "0/3000060");
+  CHECK(measured(r, "position") == 0x3000060);
+}
+
 TEST_CASE("a standby that is fed from an archive needs no receiver, and then no lag can be asked for") {
   const auto read = [](const Options& o) { ReplicationLimits::options(o); };
   CHECK(refusal({{"wal_receiver", {"false"}}}, read).empty());

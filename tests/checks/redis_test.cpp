@@ -1,6 +1,7 @@
 // The Redis protocol and what its words mean.
 #include <catch2/catch.hpp>
 
+#include "outcome.hpp"
 #include "redis/resp.hpp"
 #include "redis/verdict.hpp"
 
@@ -151,6 +152,20 @@ TEST_CASE("INFO against what is demanded") {
     CHECK(result.cause == c.cause);
     CHECK(result.text.find(c.says) != std::string::npos);
   }
+}
+
+TEST_CASE("a replica says whether it is linked to its master, and how it stands apart from that") {
+  const auto told = [](const std::string& info) {
+    const Result result = judge(Info("role:slave\r\nslave_repl_offset:42\r\n" + info), {}, "here", 10000);
+    CHECK(check::fact_of(result, "position") == "42");
+    return check::fact_of(result, "link") + "/" + check::fact_of(result, "apart_from_link");
+  };
+  CHECK(told("master_link_status:up\r\n") == "up/");
+  const std::string down = "master_link_status:down\r\nmaster_link_down_since_seconds:5\r\n";
+  CHECK(told(down) == "down/pass");
+  CHECK(told(down + "rdb_last_bgsave_status:err\r\n") == "down/warn");
+  CHECK(told(down + "loading:1\r\nloading_loaded_perc:7.5\r\n") == "down/fail");
+  CHECK(told(down + "master_sync_in_progress:1\r\n") == "down/fail");
 }
 
 TEST_CASE("a server and Sentinel disagree only if the run id says so") {

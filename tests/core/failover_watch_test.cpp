@@ -206,7 +206,7 @@ TEST_CASE("a standby says why it is no candidate") {
   p.see(b, says(Verdict::pass, "standby", 42));
   CHECK(p.watch.members(p.now.mono)[1].why_not == "it is 42s behind, more than 10s");
   ProbeResult paused = standby;
-  paused.facts.emplace_back("replay_paused", "true");
+  paused.facts.emplace_back("replay", "paused");
   p.see(b, paused);
   CHECK(p.watch.members(p.now.mono)[1].why_not == "its replay is paused");
   ProbeResult blind = standby;
@@ -218,6 +218,96 @@ TEST_CASE("a standby says why it is no candidate") {
   p.see(b, ill);
   CHECK(p.watch.members(p.now.mono)[1].why_not == "its check does not pass: answered");
   CHECK(p.watch.members(p.now.mono)[0].why_not.empty());  // a primary need not be promoted
+}
+
+TEST_CASE("a standby that lost its link with the primary is judged by what it was while it followed") {
+  Pair p;
+  const auto linked = [](double lag, const char* timeline) {
+    ProbeResult r = says(Verdict::pass, "standby", lag);
+    r.facts.emplace_back("link", "up");
+    r.facts.emplace_back("timeline", timeline);
+    return r;
+  };
+  // As a check of its replication says it: a failure, and that it is well apart from that.
+  const auto cut_off = [](const char* apart) {
+    ProbeResult r = says(Verdict::fail, "standby");
+    r.measures.clear();
+    r.facts.emplace_back("link", "down");
+    r.facts.emplace_back("apart_from_link", apart);
+    return r;
+  };
+  const auto two = [&] { return p.watch.members(p.now.mono)[1]; };
+  p.see(b, linked(2, "7")).after(3s).see(a, primary).after(1s).see(a, refused).see(b, cut_off("pass"));
+  CHECK(two().is_promotable);
+  CHECK(two().link == Link::down);
+  CHECK(*two().lag == Approx(5));  // 2 s then, and the primary was well for 3 s more
+  CHECK(two().timeline == "7");
+  p.after(20s).see(a, refused).see(b, cut_off("warn"));
+  CHECK(two().is_promotable);  // the longer nobody writes, the less it matters
+  CHECK(*two().lag == Approx(5));
+  p.see(b, cut_off("fail"));
+  CHECK(two().why_not == "its check does not pass: connection refused");
+  p.see(b, cut_off("unknown"));
+  CHECK_FALSE(two().is_promotable);
+
+  SECTION("what it lags in all is bounded") {
+    p.see(a, primary).see(b, linked(8, "7")).after(3s).see(a, primary).see(b, cut_off("pass"));
+    CHECK(two().why_not == "it is 11s behind, more than 10s");
+  }
+  SECTION("one that was cut off while the primary lived is no candidate, whatever it lagged before") {
+    p.see(a, primary).see(b, linked(0, "7")).after(1s);
+    for (int i = 0; i < 4; ++i) p.after(8s).see(a, primary).see(b, cut_off("pass"));
+    CHECK(two().why_not == "it was cut off from its source 33s before the primary was last seen well");
+    p.after(1s).see(a, refused).see(b, cut_off("pass"));
+    CHECK_FALSE(two().is_promotable);
+  }
+  SECTION("one that has not applied what it has is none yet") {
+    ProbeResult r = cut_off("pass");
+    r.measures = {{"transactions_waiting", 2, "", 0, 0}};
+    p.see(a, primary).see(b, linked(0, "7")).see(a, refused).see(b, r);
+    CHECK(two().why_not == "what it has received is not applied yet");
+  }
+  SECTION("one that nobody ever saw following is none") {
+    Pair fresh;
+    fresh.see(a, primary).see(b, cut_off("pass")).after(1s).see(a, refused);
+    CHECK(fresh.watch.members(fresh.now.mono)[1].why_not ==
+          "it is cut off from its source, and was not seen to follow before");
+  }
+}
+
+TEST_CASE("in bytes, a standby that is cut off lags what the primary had written when it was last well") {
+  Pair p;
+  const auto at = [](const ProbeResult& r, double position, const char* link) {
+    ProbeResult out = r;
+    out.measures.push_back({"position", position, "B", 0, 0});
+    if (*link != '\0') out.facts.emplace_back("link", link);
+    out.facts.emplace_back("apart_from_link", "pass");
+    return out;
+  };
+  p.see(b, at(standby, 900, "up")).see(a, at(primary, 1000, "")).after(1s).see(a, refused);
+  p.see(b, at(standby, 960, "down"));
+  CHECK(*p.watch.members(p.now.mono)[1].lag_bytes == 40);
+  p.see(b, at(standby, 1060, "down"));
+  CHECK(*p.watch.members(p.now.mono)[1].lag_bytes == 0);
+}
+
+TEST_CASE("a server that took connections and answers none is slow until somebody refuses") {
+  Pair p;
+  const auto one = [&] { return p.watch.members(p.now.mono)[0]; };
+  ProbeResult hung = says(Verdict::fail, nullptr), silent = hung, gone = hung;
+  hung.cause = silent.cause = Cause::timeout;
+  hung.phases = {{Phase::connect, 1ms}, {Phase::auth, 400ms}};
+  silent.phases = {{Phase::connect, 400ms}};  // its backlog is full
+  p.well().after(1s).see(a, silent);
+  CHECK_FALSE(one().is_reached);
+  p.after(1s).see(a, hung);
+  CHECK(one().is_reached);
+  p.after(1s).see(a, silent).after(1s).see(a, silent);
+  CHECK(one().is_reached);
+  p.after(1s).see(a, gone);  // refused
+  CHECK_FALSE(one().is_reached);
+  p.after(1s).see(a, silent);
+  CHECK_FALSE(one().is_reached);
 }
 
 TEST_CASE("a reload keeps what is known of members that stay, and forgets a story whose hero is gone") {

@@ -74,14 +74,14 @@ class Site:
                                          "verify": [str(self.folder / "stop"), "gone", pid], "enabled": True}
             actions[f"promote-{member}"] = {"type": "postgres.promote", "host": server.host, "port": server.port, "user": "failover",
                                             "password_file": "failover.password", "database": "app", "enabled": True}
-        login = {"type": "postgres", "user": "app", "database": "app", "password_file": "db.password", "role": "any"}
+        login = {"type": "postgres", "user": "app", "database": "app", "password_file": "db.password", "role": "any", "replication": True}
         agent = Agent({
-            "node": {"name": name}, "profile": "strict", "defaults": {"interval": "500ms", "timeout": "400ms", "edge_interval": "500ms"},
+            "node": {"name": name}, "profile": "strict", "defaults": {"interval": "1s", "timeout": "1s", "edge_interval": "1s"},
             "checks": {f"pg-{m}": {**login, "host": s.host, "port": s.port} for m, s in self.servers.items()},
             "cluster": {"type": "etcd", "endpoints": self.etcd.endpoints, "ttl": "6s", "margin": "2s", "timeout": "700ms", "interval": "300ms"},
             "failover": {"grace": "1s", "actions": actions, "topologies": {"main": {
-                "mode": mode, "members": {"one": "pg-one", "two": "pg-two"}, "synchronous": True, "witnesses": witnesses,
-                "hold_down": "1s", "overload_grace": "3s", "doubt": "2s", "evidence_max_age": "5s", "deadline": "60s",
+                "mode": mode, "members": {"one": "pg-one", "two": "pg-two"}, "synchronous": True, "max_lag": "10s", "witnesses": witnesses,
+                "hold_down": "1s", "overload_grace": "3s", "doubt": "2s", "evidence_max_age": "10s", "deadline": "60s",
                 "fence": ["stop-{from}"], "promote": ["promote-{to}"], "move": ["move"]}}}}, start=False)
         (agent.folder / "db.password").write_text(self.one.app_password)
         (agent.folder / "failover.password").write_text("canary-promoter")
@@ -185,6 +185,8 @@ def test_a_lost_primary_is_replaced_and_nothing_acknowledged_is_lost(site, lose)
     recovery = next(d["recovery"] for d in decisions if d["recovery"])
     told = done[0].ctl("failover", "explain", recovery)
     assert "fencing to confirming" in told.stdout and "moving to verifying" in told.stdout, told
+    waited = any("takes connections" in d["why"] for d in decisions)
+    assert waited == (lose is freeze), "one that hangs has overload_grace, one that is gone has not"
     assert done[0].ctl("failover", "replay", recovery).returncode == 0
     assert done[0].ctl("failover", "replay", recovery, "--without", next(n for n in "abc" if site.agents[n] is not done[0])).returncode in (0, 1)
 

@@ -152,7 +152,8 @@ def test_certificates_that_do_not_verify(slapd, tls):
 def test_a_hung_server_is_a_timeout_whatever_the_transport(slapd, tls):
     slapd.hang()
     try:
-        judge("ldap", search(slapd), "fail", "timeout", says="bind as", timeout=HUNG)
+        probe = judge("ldap", search(slapd), "fail", "timeout", says="bind as", timeout=HUNG)
+        assert phases(probe) == ["resolve", "connect", "auth"], "the port accepted, and that is said"
         judge("ldap", search(slapd, uri=slapd.uri_tls, **{"tls.ca": tls.ca}), "fail", "timeout", says="handshake", timeout=HUNG)
         judge("ldap", search(slapd, start_tls="true"), "fail", "timeout", says="StartTLS", timeout=HUNG)
         judge("ldap", search(slapd, uri=slapd.uri_unix), "fail", "timeout", timeout=HUNG)

@@ -168,6 +168,7 @@ def test_a_hung_server_is_a_timeout_also_below_a_second(db):
         for timeout in (HUNG, "1500ms"):
             probe = judge("mysql", login(db), "fail", "timeout", says="login as app to", timeout=timeout)
             assert probe.seconds > 0.5
+            assert phases(probe) == ["resolve", "auth"], "the port accepted, and that is said"
     finally:
         db.resume()
     judge("mysql", login(db), "pass", "none")
@@ -293,7 +294,7 @@ def test_certificates_of_every_bad_kind():
 def test_an_address_that_cannot_be_reached_and_one_that_does_not_answer():
     judge("mysql", {"host": hostile.UNROUTABLE, "user": "app"}, "fail", "unreachable", timeout=HUNG)
     with hostile.Deaf() as peer:
-        judge("mysql", pretend(peer), "fail", "timeout", timeout=HUNG)
+        assert phases(judge("mysql", pretend(peer), "fail", "timeout", timeout=HUNG)) == ["resolve", "connect"]
 
 
 @pytest.mark.parametrize("options, says", [

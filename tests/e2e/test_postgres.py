@@ -171,7 +171,8 @@ def test_a_hung_server_is_a_timeout_that_says_how_far_it_came(db):
     db.hang()
     try:
         for mode, says in (("off", "no answer to the login"), ("prefer", "no end of the handshake")):
-            judge("postgres", login(db, **{"tls.mode": mode}), "fail", "timeout", says=says, timeout=HUNG)
+            probe = judge("postgres", login(db, **{"tls.mode": mode}), "fail", "timeout", says=says, timeout=HUNG)
+            assert phases(probe)[:2] == ["resolve", "connect"] and len(phases(probe)) > 2, "the port accepted, and that is said"
     finally:
         db.resume()
     judge("postgres", login(db), "pass", "none")

@@ -71,13 +71,15 @@ std::string encode(const Facts& f) {
   out.flag("may_be_promoted", f.may_be_promoted).flag("old_back", f.is_old_back).add("approval", f.approval_left);
   out.flag("declined", f.is_declined).flag("acknowledged", f.is_acknowledged);
   for (const MemberFact& m : f.members) {
-    out.list(
-        "member",
-        {m.name, m.zone, std::string(name(m.role)),
-         flags_of(
-             {{'s', m.is_seen}, {'d', m.is_down}, {'r', m.is_reached}, {'p', m.is_promotable}, {'m', m.is_moving}}),
-         std::to_string(m.age), std::to_string(m.lost_role), std::to_string(m.lag), std::to_string(m.lag_bytes),
-         m.timeline, m.why_not});
+    out.list("member", {m.name, m.zone, std::string(name(m.role)),
+                        flags_of({{'s', m.is_seen},
+                                  {'d', m.is_down},
+                                  {'r', m.is_reached},
+                                  {'p', m.is_promotable},
+                                  {'m', m.is_moving},
+                                  {'l', m.lost_primary}}),
+                        std::to_string(m.age), std::to_string(m.lost_role), std::to_string(m.lag),
+                        std::to_string(m.lag_bytes), m.timeline, m.why_not, std::to_string(m.unfollowed)});
   }
   for (const VoteFact& v : f.votes) {
     out.list("vote", {v.node, v.member, std::string(name(v.role)), flags_of({{'d', v.is_down}, {'w', v.is_well}}),
@@ -134,11 +136,12 @@ std::optional<Facts> decode_facts(std::string_view line) {
   f.is_declined = in.flag("declined");
   f.is_acknowledged = in.flag("acknowledged");
   for (const auto& m : in.lists("member")) {
-    if (m.size() != 10) return {};
+    if (m.size() != 11) return {};
     f.members.push_back({m[0], m[1], enum_of(m[2], all_roles, ServerRole::unknown), has(m[3], 's'), has(m[3], 'd'),
-                         has(m[3], 'r'), has(m[3], 'p'), has(m[3], 'm'), number_in(m[4]).value_or(never),
-                         number_in(m[5]).value_or(never), number_in(m[6]).value_or(never), number_in(m[7]).value_or(-1),
-                         m[8], m[9]});
+                         has(m[3], 'r'), has(m[3], 'p'), has(m[3], 'm'), has(m[3], 'l'),
+                         number_in(m[4]).value_or(never), number_in(m[5]).value_or(never),
+                         number_in(m[6]).value_or(never), number_in(m[7]).value_or(-1), m[8], m[9],
+                         number_in(m[10]).value_or(never)});
   }
   for (const auto& v : in.lists("vote")) {
     if (v.size() != 5) return {};

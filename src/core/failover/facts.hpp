@@ -22,12 +22,15 @@ struct MemberFact {
   bool is_reached = false;  // though it took a connection: it may be slow rather than dead
   bool is_promotable = false;
   bool is_moving = false;       // its position went on after the primary was down: somebody still feeds it
+  bool lost_primary = false;    // a standby: its link to the primary broke with that, not before
   Millis age = never;           // of the evidence
   Millis lost_role = never;     // how long ago a recovery took the role from it
   Millis lag = never;           // milliseconds
   std::int64_t lag_bytes = -1;  // -1 = nobody knows
   std::string timeline;
   std::string why_not;  // a standby that is not promotable
+  // Of a standby that is cut off: how long before anybody last saw the primary well it was last seen to follow.
+  Millis unfollowed = never;
   bool operator==(const MemberFact&) const = default;
 };
 

@@ -21,13 +21,16 @@ std::string zone_of(const Facts& f, std::string_view member) {
   return m == nullptr ? std::string() : m->zone;
 }
 
-// Agents, this one included, whose fresh word is that the primary is down.
+// Agents, this one included, whose fresh word is that the primary is down; and standbys that lost it.
 std::set<std::string> who_sees_it_down(const Facts& f, const FailoverPolicyPlan& p) {
   std::set<std::string> out;
   const MemberFact* m = f.find(f.primary);
   if (m != nullptr && m->is_seen && m->is_down && is_fresh(m->age, p)) out.insert(f.node);
   for (const VoteFact& v : f.votes) {
     if (v.member == f.primary && v.is_down && is_fresh(v.age, p)) out.insert(v.node);
+  }
+  for (const MemberFact& s : f.members) {
+    if (s.name != f.primary && s.is_seen && s.lost_primary && is_fresh(s.age, p)) out.insert("standby " + s.name);
   }
   return out;
 }
@@ -39,6 +42,8 @@ std::string unfit(const MemberFact& m, const Facts& f, const FailoverPolicyPlan&
   if (!m.is_seen || !is_fresh(m.age, p)) return "nobody looked at it lately";
   if (m.role != ServerRole::standby) return "it is no standby";
   if (!m.is_promotable) return m.why_not.empty() ? "its check says it is not fit" : m.why_not;
+  if (m.unfollowed > milliseconds(p.evidence_max_age))
+    return "it was cut off " + span(m.unfollowed) + " before somebody last saw the primary well";
   if (p.max_lag && (m.lag == never || m.lag > milliseconds(*p.max_lag))) {
     return m.lag == never ? "nobody knows how far it is behind" : "it is " + span(m.lag) + " behind";
   }

@@ -104,6 +104,7 @@ std::string explain(const Decision& d, const FailoverPolicyPlan& plan) {
     out += ": " + word_for(m.role, m.is_down, !m.is_down && (m.role == ServerRole::primary || m.is_promotable));
     if (m.is_reached) out += ", though it takes connections";
     if (m.is_moving) out += ", still receives";
+    if (m.lost_primary) out += ", its link to the primary is broken";
     if (m.lag != never) out += ", " + std::to_string(m.lag) + " ms behind";
     const std::string reason = m.role == ServerRole::standby ? unfit(m, f, plan) : std::string();
     out += reason.empty() ? ".\n" : "; no candidate: " + reason + ".\n";

@@ -23,7 +23,7 @@ bool keeps_recovery(State state) {
 }  // namespace
 
 Sight sight_of(const FailoverWatch& watch, Instant now) {
-  return {watch.members(now), watch.status(), watch.primary(), watch.is_endpoint_good()};
+  return {watch.members(now), watch.status(), watch.primary(), watch.primary_good_at(), watch.is_endpoint_good()};
 }
 
 Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started)
@@ -146,6 +146,9 @@ void Policy::take(Now now, const ClusterSeen& in) {
   }
   std::erase_if(cluster_.votes, [&](const PeerVote& v) { return v.topology != plan_.topology || v.node == node_; });
   if (cluster_.votes.size() > max_votes) cluster_.votes.resize(max_votes);
+  for (const PeerVote& v : cluster_.votes) {
+    if (v.member == sight_.primary && v.is_well) others_saw_well_ = std::max(others_saw_well_, {in.at - v.age});
+  }
   if (in.record.revision == record_revision_) return;
   record_revision_ = in.record.revision;
   record_ = decode_record(in.record.text);

@@ -28,7 +28,8 @@ namespace vital::failover {
 struct Sight {
   std::vector<MemberView> members;
   TopologyStatus status = TopologyStatus::unknown;
-  std::string primary;  // that is, or was last
+  std::string primary;                     // that is, or was last
+  std::optional<Instant> primary_good_at;  // when we saw it well last
   bool is_endpoint_good = true;
 };
 Sight sight_of(const FailoverWatch& watch, Instant now);
@@ -120,6 +121,7 @@ class Policy {
   void learn_ages(Now now);
   void facts_of_record(Now now, Facts& out) const;
   void facts_of_members(Instant now, Facts& out) const;
+  void reckon_unfollowed(const MemberView& view, MemberFact& out) const;
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
 
   FailoverPolicyPlan plan_;
@@ -146,8 +148,9 @@ class Policy {
   std::string seen_well_;  // the primary we saw well once
   std::string timeline_;   // of the primary, when it was seen last
   std::optional<Instant> bad_since_, steady_since_;
-  std::map<std::string, Fed> fed_;    // by member
-  std::map<std::string, Told> told_;  // by member
+  std::optional<Instant> others_saw_well_;  // when another agent last saw this primary well, at the earliest
+  std::map<std::string, Fed> fed_;          // by member
+  std::map<std::string, Told> told_;        // by member
 
   ClusterSeen cluster_;
   bool is_cluster_heard_ = false;

@@ -27,6 +27,7 @@ std::int64_t whole(double value, double scale) {
 }  // namespace
 
 void Policy::take(Now now, const Sight& in) {
+  if (in.primary != sight_.primary) others_saw_well_.reset();
   sight_ = in;
   const auto primary =
       std::find_if(in.members.begin(), in.members.end(), [&](const MemberView& m) { return m.name == in.primary; });
@@ -149,6 +150,18 @@ void Policy::facts_of_record(Now now, Facts& f) const {
   f.recoveries = static_cast<unsigned>(others.size());
 }
 
+// What the primary wrote while others saw it well, and the standby was cut off already, we know nothing of.
+void Policy::reckon_unfollowed(const MemberView& v, MemberFact& m) const {
+  const Duration gap = std::max(
+      Duration::zero(), std::max(sight_.primary_good_at, others_saw_well_).value_or(*v.followed_at) - *v.followed_at);
+  m.unfollowed = milliseconds(gap);
+  if (v.followed_lag)
+    m.lag = std::max(m.lag, whole(*v.followed_lag + std::chrono::duration<double>(gap).count(), 1000));
+  const bool is_news = others_saw_well_ && (!sight_.primary_good_at ||
+                                            *others_saw_well_ - *sight_.primary_good_at > plan_.evidence_max_age);
+  if (is_news) m.lag_bytes = -1;
+}
+
 void Policy::facts_of_members(Instant now, Facts& f) const {
   for (const MemberView& v : sight_.members) {
     MemberFact m;
@@ -163,6 +176,8 @@ void Policy::facts_of_members(Instant now, Facts& f) const {
     if (v.seen_at) m.age = milliseconds(now - *v.seen_at);
     if (v.lag) m.lag = whole(*v.lag, 1000);
     if (v.lag_bytes) m.lag_bytes = whole(*v.lag_bytes, 1);
+    m.lost_primary = v.lost_primary;
+    if (v.followed_at) reckon_unfollowed(v, m);
     m.timeline = v.timeline;
     if (const auto fed = fed_.find(v.name); bad_since_ && fed != fed_.end() && fed->second.moved_at)
       m.is_moving = now - *fed->second.moved_at <= plan_.evidence_max_age;

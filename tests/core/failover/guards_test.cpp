@@ -77,6 +77,31 @@ TEST_CASE("one observer is not enough, and one that sees it well is enough to wa
          "leasing"}});
 }
 
+TEST_CASE("a standby that lost the primary is a witness, as long as its word is fresh") {
+  hold({{"it lost it with us",
+         [](Facts& f, auto&) {
+           f.votes.clear();
+           f.members[1].lost_primary = true;
+         },
+         "leasing"},
+        {"it is cut off, but was so before", [](Facts& f, auto&) { f.votes.clear(); }, "suspect"},
+        {"that was long ago",
+         [](Facts& f, auto& p) {
+           f.votes.clear();
+           p.evidence_max_age = 1500ms;
+           f.members[0].age = 100;
+           f.members[1].lost_primary = true;
+           f.members[1].age = 1600;
+         },
+         "suspect"},
+        {"three are needed",
+         [](Facts& f, auto& p) {
+           p.witnesses = 3;
+           f.members[1].lost_primary = true;
+         },
+         "leasing"}});
+}
+
 TEST_CASE("evidence grows old, whatever it says") {
   hold({{"an old word that it is down", [](Facts& f, auto&) { f.votes[0].age = 15'001; }, "suspect"},
         {"one just young enough", [](Facts& f, auto&) { f.votes[0].age = 15'000; }, "leasing"},
@@ -159,6 +184,9 @@ TEST_CASE("a candidate is warm and close, and known to be") {
            f.members[1].timeline = "3";
          },
          "leasing"},
+        {"it was cut off before others last saw the primary well",
+         [](Facts& f, auto&) { f.members[1].unfollowed = 15'001; }, "held"},
+        {"it was cut off with it", [](Facts& f, auto&) { f.members[1].unfollowed = 15'000; }, "leasing"},
         {"it was the primary until a moment ago", [](Facts& f, auto&) { f.members[1].lost_role = 1000; }, "held"},
         {"it was long ago", [](Facts& f, auto&) { f.members[1].lost_role = 3'600'001; }, "leasing"},
         {"nobody looked at it lately", [](Facts& f, auto&) { f.members[1].age = 20'000; }, "held"},

@@ -155,6 +155,33 @@ TEST_CASE("a primary that is slow is not replaced while its standby is fed") {
   });
 }
 
+TEST_CASE("a standby that was cut off while the primary lived is not promoted, whoever saw what") {
+  live(40, 25, [](std::uint64_t seed) {
+    Shape s = shape_of(seed);
+    s.members = 2;
+    World w(s);
+    w.run_until(30s);
+    w.cut(0, 1);
+    // One agent is cut off from the primary as well: the others know that it was well long after.
+    if (seed % 2 == 0) w.cut(static_cast<unsigned>(2 + w.draw(s.agents - 2)), 0);
+    w.run_until(80s + std::chrono::milliseconds(w.draw(20000)));
+    w.member(0, 0).is_up = false;
+    w.run_until(200s);
+    expect_calm(w);
+  });
+}
+
+TEST_CASE("one agent and the broken link of a standby are two witnesses") {
+  live(20, 26, [](std::uint64_t seed) {
+    Shape s = shape_of(seed);
+    s.agents = s.members = 2;
+    World w(s);
+    w.run_until(30s + std::chrono::milliseconds(w.draw(3000)));
+    w.kill_node(0);
+    expect_failed_over(w, 60s);
+  });
+}
+
 TEST_CASE("a primary that takes connections, answers nothing and feeds nobody is replaced after overload_grace") {
   live(10, 17, [](std::uint64_t seed) {
     Shape s = shape_of(seed);

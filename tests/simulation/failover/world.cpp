@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/duration.hpp"
+
 namespace vital::sim::fail {
 
 using namespace failover;
@@ -166,9 +168,12 @@ void World::replicate() {
     for (unsigned w = 0; w < of.size(); ++w) {
       if (!of[w].is_up || !of[w].is_primary) continue;
       ++of[w].written;
+      of[w].fed_at = now_;
       for (unsigned m = 0; m < of.size(); ++m) {
-        if (m != w && of[m].is_up && !of[m].is_primary && !of[m].is_paused && reaches(w, m))
+        if (m != w && of[m].is_up && !of[m].is_primary && !of[m].is_paused && reaches(w, m)) {
           of[m].written = of[w].written;
+          of[m].fed_at = now_;
+        }
       }
     }
   }
@@ -205,8 +210,24 @@ ProbeResult World::probe(unsigned node, unsigned topology, int member) const {
   r.facts = {{"role", db.is_primary ? "primary" : "standby"},
              {"lsn", std::to_string(db.written)},
              {"replay_paused", db.is_paused ? "true" : "false"}};
-  r.measures = {{"lag", db.lag, "s", 0, 0}};
+  if (db.is_primary || is_fed(topology, m)) {
+    r.measures = {{"lag", db.lag, "s", 0, 0}};
+    if (!db.is_primary) r.facts.emplace_back("link", "up");
+  } else {
+    r.verdict = Verdict::fail;
+    r.cause = Cause::content;
+    r.facts.emplace_back("link", "down");
+    r.facts.emplace_back("apart_from_link", "pass");
+  }
   return r;
+}
+
+bool World::is_fed(unsigned topology, unsigned m) const {
+  const auto& of = members_[topology];
+  for (unsigned w = 0; w < of.size(); ++w) {
+    if (w != m && of[w].is_up && of[w].is_primary && reaches(w, m)) return true;
+  }
+  return false;
 }
 
 void World::give(unsigned node, unsigned topology, const failover::Input& input) {
@@ -424,6 +445,9 @@ void World::act(const Event& e) {
         broken(s.to + " is promoted while " + member_name(m) + " takes writes");
     }
     if (!shape_.plan.fence.empty() && !old.is_fenced) broken(s.to + " is promoted, " + s.from + " was not fenced");
+    const Duration lost = old.fed_at - young.fed_at;
+    if (shape_.plan.max_lag && lost > *shape_.plan.max_lag + shape_.plan.evidence_max_age)
+      broken(s.to + " is promoted, and lacks what was written in " + friendly_duration(lost));
     young.is_primary = true;
     ++promotions_[e.topology];
   } else {

@@ -51,6 +51,7 @@ struct Member {
   double lag = 0;
   bool is_paused = false;
   std::uint64_t written = 0;  // how far it is: those that are up and fed follow the writer
+  Instant fed_at{};           // when it last got what was written, or wrote it
 };
 
 class World {
@@ -140,6 +141,7 @@ class World {
   void give(unsigned node, unsigned topology, const failover::Input& input);
   void replicate();
   void look(unsigned node, unsigned topology);
+  bool is_fed(unsigned topology, unsigned member) const;
   ProbeResult probe(unsigned node, unsigned topology, int member) const;
   void store_answers(const Event& e);
   void act(const Event& e);
