@@ -50,7 +50,7 @@ class Logs:
 
 def times_of(lines, since, written_at):
     """What of a failover came when, in seconds after the fault."""
-    states = [line for line in lines if line["event"] == "failover_state" and line["at"] >= since - 0.05]
+    states = [line for line in lines if line["event"] == "failover_state" and line["at"] >= since]
     done = [line["recovery"] for line in lines if line["event"] == "failover_done"]
     ours = [s for s in states if done and s.get("recovery") == done[-1]]
     first = lambda found: next((s["at"] - since for s in found), None)  # noqa: E731
