@@ -9,14 +9,14 @@ from serving import Server, give, listens, program
 
 
 class PowerDns(Server):
-    """pdns_server with the zone example.jp from `records`, in a file."""
+    """pdns_server with the zone example.jp from `records`, in a file. With `is_lua` a record may be a program that asks for health."""
 
     name = "pdns"
     user = "pdns"
 
-    def __init__(self, records=(), serial=1):
+    def __init__(self, records=(), serial=1, is_lua=False):
         super().__init__()
-        self.records, self.serial = records, serial
+        self.records, self.serial, self.is_lua = records, serial, is_lua
 
     @property
     def zone_path(self):
@@ -48,6 +48,8 @@ log-dns-details=no
 cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
+{"enable-lua-records=yes" if self.is_lua else ""}
+{"lua-health-checks-interval=1" if self.is_lua else ""}
 """)
         give(self.directory, self.user)
 
