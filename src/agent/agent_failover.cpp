@@ -44,6 +44,14 @@ std::map<std::string, std::string> body_of(const AdminRequest& request, const st
   return out;
 }
 
+// What it means for the record that a recovery has come to this state.
+std::optional<FailoverWatch::Step> step_into(failover::State state) {
+  if (state == failover::State::leasing) return FailoverWatch::Step::decided;
+  if (state == failover::State::confirming) return FailoverWatch::Step::fenced;
+  if (state == failover::State::verifying) return FailoverWatch::Step::moved;
+  return std::nullopt;
+}
+
 }  // namespace
 
 void Agent::adopt_failover(Now now) {
@@ -75,6 +83,7 @@ void Agent::decided(const failover::Decision& d) {
                                {"why", one_line(d.why, 512)},
                                {"line", failover::encode(d)}}});
   is_save_due_ = true;
+  if (const auto step = step_into(d.to)) failovers_->recovery(d.topology, d.at, *step);
 }
 
 // POST failovers/ID/approve {"to"}, ID/decline, ID/acknowledge; pause {"topology", "reason"}, resume {"topology"},

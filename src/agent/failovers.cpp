@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr Duration show_at_least_every = 1s;
 constexpr TopologyStatus all_statuses[] = {TopologyStatus::steady, TopologyStatus::no_primary,
                                            TopologyStatus::two_primaries, TopologyStatus::unknown};
+constexpr std::string_view phases[] = {"detect", "decide", "fence", "promote", "follow"};
 
 std::optional<std::string> or_null(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
@@ -138,6 +139,13 @@ std::vector<Note> Failovers::counted(Watched& of, std::vector<Note> notes) {
     for (const auto& [key, value] : n.fields) {
       if (key == "down_ms") of.last_down = number_of(value).value_or(0) / 1000;
     }
+    of.last_phases.clear();
+    for (const auto& [key, value] : n.fields) {
+      const auto number = number_of(value);
+      for (const std::string_view phase : phases) {
+        if (number && key == std::string(phase) + "_ms") of.last_phases[std::string(phase)] = *number / 1000;
+      }
+    }
   }
   return notes;
 }
@@ -165,7 +173,7 @@ void Failovers::show(Now now) {
   shown_at_ = now.mono;
   JsonText out;
   std::string metrics;
-  std::string states, primaries, counts, downs;
+  std::string states, primaries, counts, downs, lengths;
   out.begin_array();
   for (const auto& [topology, watched] : watches_) {
     const FailoverWatch& watch = watched.watch;
@@ -201,6 +209,9 @@ void Failovers::show(Now now) {
     line(counts, "vitald_failovers_total", {{"topology", topology}, {"end", "returned"}},
          static_cast<double>(watched.returned));
     line(downs, "vitald_failover_last_down_seconds", {{"topology", topology}}, watched.last_down);
+    for (const auto& [phase, seconds] : watched.last_phases) {
+      line(lengths, "vitald_failover_last_phase_seconds", {{"topology", topology}, {"phase", phase}}, seconds);
+    }
   }
   out.end_array();
   if (!watches_.empty()) {
@@ -213,12 +224,22 @@ void Failovers::show(Now now) {
     family(metrics, "vitald_failover_last_down_seconds", "gauge",
            "From the first bad sample to the end of the last of them, 0 before the first.");
     metrics += downs;
+    if (!lengths.empty()) {
+      family(metrics, "vitald_failover_last_phase_seconds", "gauge",
+             "Where the time of the last of them went, as far as it is known.");
+      metrics += lengths;
+    }
   }
   std::string text = out.take();
   text.pop_back();  // the newline
   const std::lock_guard lock(m_);
   topologies_ = std::move(text);
   metrics_ = std::move(metrics);
+}
+
+void Failovers::recovery(const std::string& topology, WallTime at, FailoverWatch::Step step) {
+  const auto found = watches_.find(topology);
+  if (found != watches_.end()) found->second.watch.recovery(at, step);
 }
 
 void Failovers::each(const std::function<void(const FailoverWatch&)>& see) const {

@@ -34,6 +34,9 @@ class Failovers {
   std::vector<Note> ended(Now now, CheckId check, const ProbeResult& result);  // [loop]
   std::vector<Note> tick(Now now);                                             // now and then [loop]
 
+  // How far a recovery that this agent makes has come. [loop]
+  void recovery(const std::string& topology, WallTime at, FailoverWatch::Step step);
+
   void each(const std::function<void(const FailoverWatch&)>& see) const;  // [loop]
   bool is_any() const { return !watches_.empty(); }                       // [loop]
 
@@ -47,7 +50,8 @@ class Failovers {
     std::string endpoint;
     Duration predicted{};  // at worst until the check of a member falls, by its config
     std::uint64_t moved = 0, returned = 0;
-    double last_down = 0;  // seconds
+    double last_down = 0;                         // seconds
+    std::map<std::string, double> last_phases{};  // of the last record: seconds of what is known
   };
   std::vector<Note> counted(Watched& of, std::vector<Note> notes);
   void show(Now now);

@@ -39,10 +39,18 @@ std::vector<std::pair<std::string, std::string>> fields_of(const std::string& to
           {"why", r.why},
           {"last_good", text_of(r.last_good)},
           {"first_bad", format_wall(r.first_bad)},
+          {"detected", text_of(r.detected)},
+          {"decided", text_of(r.decided)},
+          {"fenced", text_of(r.fenced)},
           {"promoted", text_of(r.promoted)},
+          {"moved", text_of(r.moved)},
           {"first_write", text_of(r.first_write)},
           {"ended", text_of(r.ended)},
           {"unseen_ms", between(r.last_good, r.first_bad)},
+          {"detect_ms", between(r.first_bad, r.detected)},
+          {"decide_ms", between(r.detected, r.decided)},
+          {"fence_ms", between(r.decided, r.fenced)},
+          {"promote_ms", between(r.fenced ? r.fenced : r.decided, r.promoted)},
           {"leaderless_ms", between(r.first_bad, r.promoted)},
           {"follow_ms", between(r.promoted, r.first_write)},
           {"down_ms", between(r.first_bad, r.ended)},
@@ -120,7 +128,7 @@ void FailoverWatch::saw_member(Now now, std::size_t i, const ProbeResult& result
     begin(clients_lost_it(now), seen.role == ServerRole::standby ? "it is a standby now" : seen.text);
   }
   if (bad_in_a_row_ >= needed_to_tell && !is_told_) {
-    is_told_ = true;
+    told(now.wall);
     note(Note::Level::warning, "primary_lost",
          {{"primary", open_->from},
           {"why", open_->why},
@@ -191,7 +199,7 @@ void FailoverWatch::change_status(Now now, TopologyStatus status, const std::vec
       if (m.role == ServerRole::primary) who += (who.empty() ? "" : ", ") + m.name;
     }
     if (!open_ && primary_) begin(now.wall, "another says it is primary too");
-    is_told_ = true;
+    told(now.wall);
     note(Note::Level::error, "two_primaries", {{"members", who}});
   } else if (status == TopologyStatus::no_primary && !primary_) {
     note(Note::Level::warning, "no_primary", {{"before", std::string(name(before))}});
@@ -215,6 +223,17 @@ void FailoverWatch::begin(WallTime first_bad, const std::string& why) {
   is_told_ = false;
 }
 
+void FailoverWatch::told(WallTime at) {
+  is_told_ = true;
+  if (open_ && !open_->detected) open_->detected = std::max(at, open_->first_bad);
+}
+
+void FailoverWatch::recovery(WallTime at, Step step) {
+  if (!open_) return;
+  auto& moment = step == Step::decided ? open_->decided : step == Step::fenced ? open_->fenced : open_->moved;
+  if (!moment) moment = std::max(at, open_->first_bad);
+}
+
 void FailoverWatch::moved_to(Now now, std::size_t i) {
   if (open_ && !open_->to.empty()) close(now, FailoverRecord::End::moved);  // and on to a third one
   if (!open_) begin(clients_lost_it(now), "another became primary");
@@ -223,7 +242,7 @@ void FailoverWatch::moved_to(Now now, std::size_t i) {
   primary_ = i;
   saw_primary_well(*seen_[i]);
   bad_in_a_row_ = 0;
-  is_told_ = true;
+  told(now.wall);
   note(Note::Level::warning, "failover_seen",
        {{"from", open_->from},
         {"to", open_->to},

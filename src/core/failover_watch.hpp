@@ -33,6 +33,10 @@ struct FailoverRecord {
   End end = End::open;
   std::optional<WallTime> last_good;    // the primary's last good sample
   WallTime first_bad{};                 // the first bad one: of the primary, or of the endpoint if that came first
+  std::optional<WallTime> detected;     // when it was worth a line
+  std::optional<WallTime> decided;      // of a recovery that this agent made: when it was to be made,
+  std::optional<WallTime> fenced;       // when the old primary was off for certain,
+  std::optional<WallTime> moved;        // and when its last action was done and read back
   std::optional<WallTime> promoted;     // the first sample in which another was primary
   std::optional<WallTime> first_write;  // the first good sample of the endpoint after that
   std::optional<WallTime> ended;
@@ -43,9 +47,9 @@ struct FailoverRecord {
 std::string_view name(FailoverRecord::End end);
 
 // The record as the fields of a note: id, topology, from, to, end, why, the moments (RFC 3339; empty = nobody saw it)
-// and what lies between them in milliseconds: leaderless_ms (first_bad to promoted), follow_ms (promoted to
-// first_write), down_ms (first_bad to the end), unseen_ms (last_good to first_bad: how much longer it may really have
-// been).
+// and what lies between them in milliseconds: detect_ms (first_bad to detected), decide_ms (to decided), fence_ms (to
+// fenced), promote_ms (to promoted), leaderless_ms (first_bad to promoted), follow_ms (promoted to first_write),
+// down_ms (first_bad to the end), unseen_ms (last_good to first_bad: how much longer it may really have been).
 std::vector<std::pair<std::string, std::string>> fields_of(const std::string& topology, const FailoverRecord& record);
 
 class FailoverWatch {
@@ -55,6 +59,10 @@ class FailoverWatch {
   // An outcome of any check; those of other topologies are no concern.
   std::vector<Note> observe(Now now, CheckId check, const ProbeResult& result);
   std::vector<Note> tick(Now now);
+
+  // How far a recovery of our own has come; without an open record it is about nothing that was seen.
+  enum class Step : std::uint8_t { decided, fenced, moved };
+  void recovery(WallTime at, Step step);
 
   // A reload: members that stay keep what is known of them. Check ids are those of the new plan.
   void replan(TopologyPlan plan);
@@ -82,6 +90,7 @@ class FailoverWatch {
   bool has_been_looked_for(Instant now, std::size_t i) const;
   WallTime clients_lost_it(Now now) const;
   void begin(WallTime first_bad, const std::string& why);
+  void told(WallTime at);
   void moved_to(Now now, std::size_t i);
   void close(Now now, FailoverRecord::End end);
   void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);

@@ -180,6 +180,20 @@ int check_now(const Client& client, bool is_json) {
   return found.value("is_green", false) ? 0 : 2;
 }
 
+// Where the time went, as far as it is known.
+void print_phases(const Json& f) {
+  std::string out;
+  for (const auto& [key, what] : {std::pair{"detect_ms", "to detect"},
+                                  {"decide_ms", "to decide"},
+                                  {"fence_ms", "to fence"},
+                                  {"promote_ms", "to promote"},
+                                  {"follow_ms", "until clients followed"}}) {
+    const auto found = f.find(key);
+    if (found != f.end() && found->is_number()) out += (out.empty() ? "" : ", ") + length_at(f, key) + " " + what;
+  }
+  if (!out.empty()) fmt::print("  {}\n", out);
+}
+
 int explain(const Json& all, const std::string& id) {
   for (const Json& f : all.at("failovers")) {
     if (text_at(f, "id") != id) continue;
@@ -193,11 +207,21 @@ int explain(const Json& all, const std::string& id) {
     const std::string position = text_at(f, "last_position");
     step("last_good", from + " was seen well for the last time" + (position.empty() ? "" : ", at " + position));
     step("first_bad", "the first bad sample: " + text_at(f, "why"));
+    step("detected", "it was sure enough to be told");
+    step("decided", "this agent went to work on it");
+    step("fenced", from + " was off for certain");
     step("promoted", to + " was seen as primary");
+    step("moved", "the last action was done and read back");
     step("first_write", "clients could write again");
     step("ended", "the end");
     fmt::print("\n  {} from the first bad sample to the end; it may have begun up to {} earlier, when nobody looked\n",
                length_at(f, "down_ms"), length_at(f, "unseen_ms"));
+    print_phases(f);
+    for (const Json& t : all.at("topologies")) {
+      if (text_at(t, "name") != text_at(f, "topology")) continue;
+      fmt::print("  detected after {}, where the configuration promises {} at worst\n", length_at(f, "detect_ms"),
+                 length_at(t, "predicted_detect_ms"));
+    }
     if (f.value("two_primaries_ms", 0.0) > 0) {
       fmt::print("  {} long two servers said they were primary: compare what was written to {}\n",
                  length_at(f, "two_primaries_ms"), from);

@@ -107,6 +107,35 @@ TEST_CASE("a failover is told as it happens, with its times") {
   CHECK_FALSE(p.watch.open());
 }
 
+TEST_CASE("the record of a recovery that was made here shows where its time went") {
+  using Step = FailoverWatch::Step;
+  Pair p;
+  p.watch.recovery(p.now.wall, Step::fenced);  // about nothing that was seen
+  p.well().after(5s).see(a, refused).after(2s).see(a, refused).after(1s);
+  p.watch.recovery(p.now.wall, Step::decided);
+  p.after(3s).watch.recovery(p.now.wall, Step::fenced);
+  p.after(1s).watch.recovery(p.now.wall, Step::fenced);  // the first word counts
+  p.see(b, primary).after(1s).watch.recovery(p.now.wall, Step::moved);
+  p.after(1s).see(in, good);
+  const auto record = p.last("failover");
+  CHECK(record.at("detect_ms") == "2000");
+  CHECK(record.at("decide_ms") == "1000");
+  CHECK(record.at("fence_ms") == "3000");
+  CHECK(record.at("promote_ms") == "1000");
+  CHECK(record.at("follow_ms") == "2000");
+  CHECK(record.at("down_ms") == "9000");
+  CHECK(record.at("moved") > record.at("promoted"));
+}
+
+TEST_CASE("of a failover that others made nobody here knows when it was decided") {
+  Pair p;
+  p.well().after(5s).see(a, refused).after(2s).see(a, refused).after(1s).see(b, primary).after(1s).see(in, good);
+  const auto record = p.last("failover");
+  CHECK(record.at("detect_ms") == "2000");
+  for (const char* key : {"decided", "fenced", "moved", "decide_ms", "fence_ms", "promote_ms"})
+    CHECK(record.at(key).empty());
+}
+
 TEST_CASE("without an endpoint a failover ends when another is primary") {
   Pair p(false);
   p.well().after(5s).see(a, refused).after(1s).see(b, primary);

@@ -145,6 +145,7 @@ def test_a_killed_primary_and_a_promoted_standby_become_a_record_that_agrees_wit
 
     story = pair.agent.ctl("failover", "explain", record["id"])
     assert story.returncode == 0 and "one handed over to two" in story.stdout and "clients could write again" in story.stdout
+    assert "to detect" in story.stdout and "the configuration promises" in story.stdout and "to fence" not in story.stdout
     history = pair.agent.ctl("failover", "history").stdout
     assert record["id"] in history and "two" in history
     status = pair.agent.ctl("failover", "status").stdout
@@ -152,6 +153,7 @@ def test_a_killed_primary_and_a_promoted_standby_become_a_record_that_agrees_wit
     metrics = pair.agent.admin("/metrics").text
     assert 'vitald_failovers_total{topology="main",end="moved"} 1' in metrics
     assert 'vitald_topology_primary{topology="main",member="two"} 1' in metrics
+    assert 'vitald_failover_last_phase_seconds{topology="main",phase="detect"}' in metrics
     lint = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True, timeout=30, check=False)
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 

@@ -181,6 +181,9 @@ def test_a_lost_primary_is_replaced_and_nothing_acknowledged_is_lost(site, lose)
     wait_for(lambda: set(site.states()) == {"observing"}, 40, "all is over")
     done = [a for a in site.agents.values() if 'vitald_failover_recoveries_total{topology="main",end="done"} 1' in a.health("/metrics").text]
     assert len(done) == 1, "one agent did it, and one only"
+    record = next(r for r in done[0].admin("/api/v1/failovers").json()["failovers"] if r["to"] == "two")
+    assert record["detected"] <= record["decided"] < record["fenced"] < record["promoted"], record
+    assert all(record[f"{phase}_ms"] >= 0 for phase in ("detect", "decide", "fence", "promote")), record
     decisions = done[0].admin("/api/v1/failover-decisions").json()["decisions"]
     recovery = next(d["recovery"] for d in decisions if d["recovery"])
     told = done[0].ctl("failover", "explain", recovery)
