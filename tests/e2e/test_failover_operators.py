@@ -83,6 +83,7 @@ def test_a_topology_that_only_watches_after_a_reload_is_left_as_it_is():
         assert pairs.diary() == ["fence one"] and pairs.get("main", "two") == "standby"
 
 
+@pytest.mark.long
 def test_the_brake_stops_what_has_another_cause():
     with PaperPairs(names=["p1", "p2", "p3"]) as pairs:
         for name in pairs.names:

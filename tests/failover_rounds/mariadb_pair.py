@@ -47,7 +47,8 @@ class MariadbPair:
         one.sql("CREATE TABLE numbers (n int PRIMARY KEY, pad text) ENGINE=InnoDB; "
                 "CREATE TABLE canary (node varchar(255) PRIMARY KEY, written datetime) ENGINE=InnoDB; "
                 f"CREATE USER failover@'%' IDENTIFIED BY '{PROMOTER}'; GRANT ALL ON app.* TO failover@'%'; "
-                "GRANT SUPER, READ_ONLY ADMIN, REPLICATION SLAVE ADMIN, SLAVE MONITOR, RELOAD, PROCESS, CONNECTION ADMIN ON *.* TO failover@'%'",
+                "GRANT SUPER, READ_ONLY ADMIN, REPLICATION SLAVE ADMIN, SLAVE MONITOR, RELOAD, PROCESS, CONNECTION ADMIN ON *.* TO failover@'%'; "
+                "GRANT SLAVE MONITOR ON *.* TO app@'%'",
                 database="app")
         two.primary = one
         two.start()
@@ -70,7 +71,7 @@ class MariadbPair:
 
     def check(self, server):
         return {"type": "mysql", "host": server.host, "port": server.port, "user": "app", "database": "app", "password_file": "db.password",
-                "role": "any", "tls": {"mode": "off"}}
+                "role": "any", "replication": True, "tls": {"mode": "off"}}
 
     def promotion(self, server):
         return {"type": "mysql.promote", "host": server.host, "port": server.port, "user": "failover", "password_file": "failover.password",

@@ -8,6 +8,7 @@ from servers import Postgres
 from serving import give, run_as, wait_until
 
 PROMOTER = "canary-promoter"
+BOUND_BYTES = 64 << 10  # of WAL that may be lost without synchronous replication
 
 
 class HostPostgres(OnHost, Postgres):
@@ -77,7 +78,7 @@ class PostgresPair:
         one.start()
         one.sql(f"CREATE USER app PASSWORD '{one.app_password}'", database="postgres")
         one.sql("CREATE DATABASE app OWNER app", database="postgres")
-        one.sql("CREATE TABLE numbers (n int PRIMARY KEY, pad text); GRANT SELECT, INSERT ON numbers TO app;"
+        one.sql("CREATE TABLE numbers (n int PRIMARY KEY, pad text); GRANT SELECT, INSERT ON numbers TO app; GRANT pg_monitor TO app;"
                 "CREATE USER follower REPLICATION;"
                 f"CREATE USER failover PASSWORD '{PROMOTER}'; GRANT EXECUTE ON FUNCTION pg_promote TO failover;"
                 "GRANT EXECUTE ON FUNCTION pg_control_system TO failover;"
@@ -103,18 +104,18 @@ class PostgresPair:
 
     def check(self, server):
         return {"type": "postgres", "host": server.host, "port": server.port, "user": "app", "database": "app", "password_file": "db.password",
-                "role": "any", "tls": {"mode": "off"}}
+                "role": "any", "replication": True, "tls": {"mode": "off"}}
 
     def promotion(self, server):
         return {"type": "postgres.promote", "host": server.host, "port": server.port, "user": "failover", "password_file": "failover.password",
                 "database": "app", "tls": {"mode": "off"}}
 
     def bound(self):
-        return {"synchronous": True} if self.is_synchronous else {"max_lag_bytes": "64KiB"}
+        return {"synchronous": True} if self.is_synchronous else {"max_lag_bytes": BOUND_BYTES}
 
     def may_lose(self):
         """Rows: one makes about 300 bytes of WAL."""
-        return 0 if self.is_synchronous else (64 << 10) // 300
+        return 0 if self.is_synchronous else BOUND_BYTES // 300
 
     # -- what is so
 

@@ -78,6 +78,11 @@ class Rows:
             found = acknowledged
         return found
 
+    def compare_all(self, server):
+        """The same for every row since the beginning."""
+        self.compared = 0
+        return self.compare(server)
+
     def compare(self, server):
         """How many rows were acknowledged since the last time, and how many of these the server does not have."""
         lines = self.site.writer.lines()[self.compared:]
@@ -107,7 +112,7 @@ def pace_of(site):
 def play(site, fault, rows):
     out = Round(fault.name, fault.must_move)
     site.wait_ready()
-    rows.compare(site.old)
+    between = rows.compare(site.old)
     logs, switched, two = Logs(site), site.switched(), len(two_writable(site))
     old, new = site.old, site.standby
     site.fault_at = time.time()
@@ -137,6 +142,7 @@ def play(site, fault, rows):
         if site.switched() != switched or not site.pair.is_primary(old) or site.pair.is_primary(new):
             out.wrong.append("the servers are not as they were")
         out.acknowledged, out.lost = rows.compare(old)
+    out.acknowledged, out.lost = out.acknowledged + between[0], out.lost + between[1]
     out.wrong += [f"two took writes at once: {who} for {until - begin:.3f} s" for begin, until, who in two_writable(site)[two:]]
     limit = site.pair.may_lose()
     if out.lost > limit:

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.timeout(7200),
               pytest.mark.skipif("VITALD_LONG" not in os.environ, reason="takes minutes; scripts/test --long sets VITALD_LONG")]
 
 
-@pytest.mark.parametrize("what", [["postgres"], ["mariadb", "--faults", "kill -9 of,freeze"], ["ldap"]], ids=lambda what: what[0])
+@pytest.mark.parametrize("what", [["postgres"], ["postgres", "--asynchronous"], ["mariadb", "--faults", "kill -9 of,freeze"], ["ldap"]], ids=lambda what: " ".join(what[:2]))
 def test_no_fault_loses_what_was_acknowledged_or_leaves_two_primaries(what):
     netns.require()
     rounds = ["--rounds", os.environ["VITALD_ROUNDS"]] if "VITALD_ROUNDS" in os.environ else []
