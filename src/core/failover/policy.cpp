@@ -1,4 +1,5 @@
-// What the policy is told, and what it does about a row; see policy.hpp. What it knows stands in policy_facts.cpp.
+// What the policy does about a row of the table; see policy.hpp. What it is told stands in policy_told.cpp, what it
+// knows in policy_facts.cpp, what it shares with other agents in policy_record.cpp.
 #include "core/failover/policy.hpp"
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 namespace vital::failover {
 namespace {
 
-constexpr Duration write_again = std::chrono::seconds(2);
 constexpr Duration park_patience = std::chrono::seconds(30);
 constexpr int most_rows_at_once = 12;
 
@@ -79,145 +79,6 @@ Instant Policy::wake_at(Instant now) const {
   if (const auto step = steps_.wake_at(); step && *step > now) out = std::min(out, *step);
   if (const LeaseSeen* l = lease(); l != nullptr && l->is_ours && l->until > now) out = std::min(out, l->until);
   return out;
-}
-
-// ---- what it is told
-
-void Policy::take(Now, const Tick&) {}
-
-void Policy::take(Now now, const StepDone& in) {
-  if (in.recovery != recovery_.id || !steps_.done(now.mono, in)) return;
-  note(in.outcome == Outcome::done ? Note::Level::info : Note::Level::warning, "failover_step",
-       {{"recovery", in.recovery},
-        {"step", std::to_string(in.step)},
-        {"attempt", std::to_string(in.attempt)},
-        {"verb", std::string(name(in.verb))},
-        {"outcome", std::string(name(in.outcome))},
-        {"text", one_line(in.text, 256)}});
-}
-
-void Policy::take(Now now, const SelfSeen& in) {
-  if (in.slept > Duration::zero()) {
-    // The monotonic clock stood still while the lease ran out.
-    for (LeaseSeen& l : cluster_.leases) l.is_ours = false;
-    doubt(now, "the host slept " + friendly_duration(in.slept));
-  } else if (in.loop_late > late_loop) {
-    doubt(now, "the loop was late by " + friendly_duration(in.loop_late));
-  } else if (in.clock_jump > jumped || in.clock_jump < -jumped) {
-    doubt(now, "the clock jumped by " + std::to_string(milliseconds(in.clock_jump)) + " ms");
-  } else if (in.unrelated_checks >= 3 && in.share_of_bad_checks > 0.5) {
-    doubt(now, "most checks that have nothing to do with it turned bad at once");
-  }
-}
-
-void Policy::doubt(Now now, const std::string& why) {
-  const bool is_news = !doubted_at_ || now.mono - *doubted_at_ > plan_.doubt;
-  doubted_at_ = now.mono;
-  bad_since_.reset();  // what was seen before is seen again, or it does not count
-  steady_since_.reset();
-  if (is_news) note(Note::Level::warning, "self_suspect", {{"why", why}});
-}
-
-void Policy::take(Now, const MaintenanceSeen& in) {
-  if (in.topology.empty()) is_all_maintenance_ = in.is_on;
-  if (in.topology == plan_.topology) is_maintenance_ = in.is_on;
-}
-
-void Policy::take(Now now, const ClusterSeen& in) {
-  // A member of the store that answers from the past is one that answers nothing.
-  const bool is_stale = is_cluster_heard_ && in.health == StoreHealth::ok && in.revision < cluster_.revision;
-  if (is_cluster_heard_ && in.at < cluster_.at) return;
-  is_cluster_heard_ = true;
-  if (in.health != StoreHealth::ok || is_stale) {
-    cluster_.health = is_stale ? StoreHealth::refused : in.health;
-    // What we hold we hold until its time is over; that others let go is not known.
-    for (const LeaseSeen& l : in.leases) {
-      for (LeaseSeen& known : cluster_.leases) {
-        if (!is_stale && known.topology == l.topology && known.token == l.token && known.is_ours && l.is_ours)
-          known.until = std::max(known.until, l.until);
-      }
-    }
-    return;
-  }
-  cluster_ = in;
-  // What was read before we gave the lease up says nothing of whether we hold it.
-  for (LeaseSeen& l : cluster_.leases) {
-    if (l.topology == plan_.topology && gave_up_at_ && in.at <= *gave_up_at_) l.is_ours = false;
-  }
-  std::erase_if(cluster_.votes, [&](const PeerVote& v) { return v.topology != plan_.topology || v.node == node_; });
-  if (cluster_.votes.size() > max_votes) cluster_.votes.resize(max_votes);
-  for (const PeerVote& v : cluster_.votes) {
-    if (v.member == sight_.primary && v.is_well) others_saw_well_ = std::max(others_saw_well_, {in.at - v.age});
-  }
-  if (in.record.revision == record_revision_) return;
-  record_revision_ = in.record.revision;
-  record_ = decode_record(in.record.text);
-  learn_ages(now);
-}
-
-void Policy::take(Now now, const Command& in) {
-  std::visit([&](const auto& c) { command(now, c); }, in);
-}
-
-void Policy::command(Now now, const Approve& in) {
-  if (in.recovery != recovery_.id || recovery_.id.empty()) return;
-  if (state_ != State::awaiting || in.echo != recovery_.to) {
-    note(Note::Level::warning, "failover_refused",
-         {{"recovery", in.recovery},
-          {"by", in.by},
-          {"why", state_ != State::awaiting ? "nothing is asked for now"
-                                            : "it would promote " + recovery_.to + ", not " + one_line(in.echo, 64)}});
-    return;
-  }
-  approved_to_ = recovery_.to;
-  approved_until_ = now.mono + plan_.approval_for;
-  note(Note::Level::info, "failover_approved", {{"recovery", in.recovery}, {"by", in.by}});
-}
-
-void Policy::command(Now, const Decline& in) {
-  if (in.recovery != recovery_.id || state_ != State::awaiting) return;
-  is_declined_ = true;
-  note(Note::Level::info, "failover_declined", {{"recovery", in.recovery}, {"by", in.by}});
-}
-
-void Policy::command(Now, const Pause& in) {
-  if (!in.topology.empty() && in.topology != plan_.topology) return;
-  Edit e;
-  e.kind = Edit::Kind::pause;
-  e.pause = {in.topology, in.by, in.reason};
-  edit(std::move(e));
-}
-
-void Policy::command(Now, const Resume& in) {
-  if (!in.topology.empty() && in.topology != plan_.topology) return;
-  std::erase_if(edits_, [&](const Edit& e) { return e.kind == Edit::Kind::pause && e.pause.topology == in.topology; });
-  Edit e;
-  e.kind = Edit::Kind::resume;
-  e.pause = {in.topology, in.by, {}};
-  edit(std::move(e));
-}
-
-void Policy::command(Now, const ReleaseBrake& in) {
-  Edit e;
-  e.kind = Edit::Kind::release_brake;
-  e.pause.by = in.by;
-  edit(std::move(e));
-}
-
-void Policy::command(Now, const Acknowledge& in) {
-  const bool is_ours = state_ == State::parked && in.recovery == recovery_.id;
-  if (is_ours) is_acknowledged_ = true;
-  const Entry* there = record_.find(in.recovery);
-  const bool is_left_alone = there != nullptr && there->phase != Phase::parked && there->id != recovery_.id &&
-                             (lease() == nullptr || lease()->token != there->token);
-  if (there == nullptr || there->topology != plan_.topology || (there->phase != Phase::parked && !is_left_alone))
-    return;
-  Edit e;
-  e.kind = Edit::Kind::close;
-  e.entry.id = in.recovery;
-  e.entry.token = is_left_alone ? there->token : 0;
-  edit(std::move(e));
-  note(Note::Level::info, "failover_acknowledged", {{"recovery", in.recovery}, {"by", in.by}});
 }
 
 // ---- what follows
@@ -449,55 +310,6 @@ void Policy::forget_recovery() {
   acted_.clear();
   has_begun_step_ = may_be_promoted_ = is_declined_ = is_acknowledged_ = false;
   fenced_at_.reset();
-}
-
-Entry Policy::entry(Now now, Phase phase, const std::string& why) const {
-  const std::int64_t wall = now.wall.time_since_epoch().count();
-  const Entry* there = record_.find(recovery_.id);
-  return {recovery_.id,
-          plan_.topology,
-          node_,
-          recovery_.token,
-          recovery_.from,
-          recovery_.to,
-          phase,
-          recovery_.tries,
-          there != nullptr ? there->began : 0,
-          wall,
-          there != nullptr && there->is_forgiven,
-          recovery_.is_bound,
-          one_line(why, 256)};
-}
-
-void Policy::edit(Edit edit) {
-  const auto is_asked = [&](const Edit& e) {
-    return e.kind == edit.kind && e.entry.id == edit.entry.id && e.entry.phase == edit.entry.phase &&
-           e.pause.topology == edit.pause.topology;
-  };
-  if (std::any_of(edits_.begin(), edits_.end(), is_asked)) return;
-  if (edits_.size() >= most_edits) edits_.pop_front();
-  edits_.push_back(std::move(edit));
-}
-
-// One edit after the other, each until the record shows it.
-void Policy::write(Now now) {
-  while (!edits_.empty() && is_cluster_heard_ && cluster_.health == StoreHealth::ok) {
-    const Edit& next = edits_.front();
-    const bool is_dead = needs_lease(next.kind) && (!owns_lease(now.mono) || next.entry.token != recovery_.token);
-    const auto result = is_dead ? std::nullopt : failover::apply(record_, next);
-    if (!result || *result == record_) {
-      edits_.pop_front();
-      written_over_.reset();
-      continue;
-    }
-    if (written_over_ == cluster_.record.revision && now.mono - written_at_ < write_again) return;
-    written_over_ = cluster_.record.revision;
-    written_at_ = now.mono;
-    const bool is_guarded = needs_lease(next.kind);
-    effects_.emplace_back(WriteRecord{is_guarded ? plan_.topology : std::string(), is_guarded ? next.entry.token : 0,
-                                      cluster_.record.revision, encode(*result)});
-    return;
-  }
 }
 
 void Policy::note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields) {

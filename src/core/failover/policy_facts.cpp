@@ -1,19 +1,12 @@
 // What the policy knows, and the facts it makes of that for a decision; see policy.hpp.
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "core/failover/guards.hpp"
 #include "core/failover/policy.hpp"
 
 namespace vital::failover {
 namespace {
-
-bool is_open(const Entry& e) {
-  return e.phase == Phase::fencing || e.phase == Phase::promoting || e.phase == Phase::moving;
-}
-
-std::string phase_key(const Entry& e) { return e.id + "/" + std::string(name(e.phase)); }
 
 Millis left(std::optional<Instant> since, Duration whole, Instant now) {
   return since ? std::max<Millis>(0, milliseconds(*since + whole - now)) : 0;
@@ -26,57 +19,6 @@ std::int64_t whole(double value, double scale) {
 
 }  // namespace
 
-void Policy::take(Now now, const Sight& in) {
-  if (in.primary != sight_.primary) others_saw_well_.reset();
-  sight_ = in;
-  const auto primary =
-      std::find_if(in.members.begin(), in.members.end(), [&](const MemberView& m) { return m.name == in.primary; });
-  const auto is_newer = [&](const MemberView& m) { return m.is_seen && (!doubted_at_ || m.seen_at > doubted_at_); };
-  const bool is_known = primary != in.members.end() && is_newer(*primary);
-  const bool is_bad = is_known && in.status == TopologyStatus::no_primary && primary->role != ServerRole::primary;
-  const bool is_well =
-      is_known && in.status == TopologyStatus::steady && primary->role == ServerRole::primary && primary->is_well;
-  if (!is_bad) bad_since_.reset();
-  if (is_bad && !bad_since_) {
-    bad_since_ = now.mono;
-    fed_.clear();
-  }
-  if (!is_well) steady_since_.reset();
-  if (is_well) {
-    if (!steady_since_) steady_since_ = now.mono;
-    seen_well_ = in.primary;
-    timeline_ = primary->timeline;
-  }
-  if (bad_since_) {
-    for (const MemberView& m : in.members) {
-      if (m.role != ServerRole::standby || !m.seen_at || *m.seen_at < *bad_since_) continue;
-      const auto [found, is_new] = fed_.try_emplace(m.name, Fed{m.position, {}});
-      if (is_new || found->second.position == m.position) continue;
-      found->second = {m.position, *m.seen_at};
-    }
-  }
-  publish_votes(now);
-}
-
-void Policy::publish_votes(Now now) {
-  if (cluster_.health == StoreHealth::standalone) return;
-  std::erase_if(told_, [&](const auto& t) {
-    return std::none_of(sight_.members.begin(), sight_.members.end(),
-                        [&](const MemberView& m) { return m.name == t.first; });
-  });
-  for (const MemberView& m : sight_.members) {
-    if (!m.is_seen || !m.seen_at || (doubted_at_ && *m.seen_at <= *doubted_at_)) continue;
-    PublishVote vote{plan_.topology, m.name, m.role, m.is_down, m.is_well, *m.seen_at, m.text};
-    Told& told = told_[m.name];
-    const bool is_same = told.vote.role == vote.role && told.vote.is_down == vote.is_down &&
-                         told.vote.is_well == vote.is_well && told.vote.topology == vote.topology;
-    if (vote.seen_at == told.vote.seen_at && is_same) continue;
-    if (is_same && now.mono - told.at < vote_every) continue;
-    told = {vote, now.mono};
-    effects_.emplace_back(std::move(vote));
-  }
-}
-
 const LeaseSeen* Policy::lease() const {
   for (const LeaseSeen& l : cluster_.leases) {
     if (l.topology == plan_.topology) return &l;
@@ -87,67 +29,6 @@ const LeaseSeen* Policy::lease() const {
 bool Policy::owns_lease(Instant now) const {
   const LeaseSeen* l = lease();
   return l != nullptr && l->is_ours && l->token != 0 && l->token == recovery_.token && now < l->until;
-}
-
-// An entry's age when it was first seen is what the wall clocks say; from then on only our monotonic clock counts, so
-// that no jump of a clock ends a cool-down.
-void Policy::learn_ages(Now now) {
-  std::map<std::string, Age> ages;
-  const auto learn = [&](const std::string& key, std::int64_t wall) {
-    const auto known = ages_.find(key);
-    ages[key] = known != ages_.end() ? known->second
-                                     : Age{now.mono, std::max<Millis>(0, now.wall.time_since_epoch().count() - wall)};
-  };
-  for (const Entry& e : record_.entries) {
-    learn(e.id, e.began);
-    learn(phase_key(e), e.since);
-  }
-  ages_ = std::move(ages);
-}
-
-Millis Policy::age_of(const std::string& key, Now now) const {
-  const auto found = ages_.find(key);
-  return found == ages_.end() ? 0 : found->second.then + milliseconds(now.mono - found->second.at);
-}
-
-void Policy::facts_of_record(Now now, Facts& f) const {
-  const LeaseSeen* l = lease();
-  f.is_brake_on = record_.is_brake_on;
-  f.is_paused = record_.is_paused(plan_.topology);
-  for (const Edit& e : edits_) f.is_paused = f.is_paused || e.kind == Edit::Kind::pause;
-  std::set<std::string_view> others;
-  for (const Entry& e : record_.entries) {
-    if (e.topology != plan_.topology) {
-      if (e.began > 0 && !e.is_forgiven && age_of(e.id, now) < milliseconds(plan_.brake_window))
-        others.insert(e.topology);
-      continue;
-    }
-    if (e.id == recovery_.id) {
-      if (e.token == recovery_.token) f.shown = e.phase;
-      continue;
-    }
-    bool is_done = e.phase == Phase::done;
-    if (e.phase == Phase::parked) f.parked_recovery = e.id;
-    if (is_open(e)) {
-      const bool is_owner_there = l != nullptr && l->token != 0 && l->token == e.token;
-      if (is_owner_there) {
-        f.other_recovery = e.id;
-      } else if (e.from == sight_.primary) {
-        f.orphan = e.id;
-        f.orphan_tries = e.tries;
-        f.orphan_to = e.phase == Phase::fencing && !e.is_bound ? std::string() : e.to;
-      } else if (e.to == sight_.primary) {
-        is_done = e.phase != Phase::fencing;
-      }
-    }
-    if (!is_done) continue;
-    const Millis age = age_of(phase_key(e), now);
-    f.cool_down_left = std::max<Millis>(f.cool_down_left, milliseconds(plan_.cool_down) - age);
-    for (MemberFact& m : f.members) {
-      if (m.name == e.from && (m.lost_role == never || age < m.lost_role)) m.lost_role = age;
-    }
-  }
-  f.recoveries = static_cast<unsigned>(others.size());
 }
 
 // What the primary wrote while others saw it well, and the standby was cut off already, we know nothing of.
