@@ -208,7 +208,7 @@ void Agent::start() {
       mail->post([this, records = std::move(records)] { failovers_->remember(records); });
     });
   }
-  adopt_failover(Loop::both());
+  adopt_failover(Loop::both(), saved ? saved->failover : std::vector<std::string>());
   host_.slept();
   performer_->apply(Loop::both(), Tick{});
   save_state({});  // also shows at once whether state_dir can be written

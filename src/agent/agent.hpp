@@ -106,7 +106,7 @@ class Agent {
   void give_up_waiting(Instant now);
 
   // -- agent_failover.cpp
-  void adopt_failover(Now now);
+  void adopt_failover(Now now, const std::vector<std::string>& saved = {});
   void look_at_topologies(Now now);
   void decided(const failover::Decision& decision);
   void handle_failover(const AdminRequest& request, const std::string& peer, const AdminReply& reply);

@@ -85,7 +85,9 @@ void Agent::save_state(std::function<void(const std::string& trouble)> tell) {
   is_save_due_ = false;
   saved_at_ = Loop::now();
   if (tell) saving_.push_back({++saving_round_, saved_at_ + patience_with_the_disk, std::move(tell)});
-  store_->save(performer_->save(Loop::both()), [this, mail = mail_, round = saving_round_](const std::string& trouble) {
+  SavedState state = performer_->save(Loop::both());
+  if (control_) state.failover = control_->save();
+  store_->save(std::move(state), [this, mail = mail_, round = saving_round_](const std::string& trouble) {
     mail->post([this, trouble, round] { state_saved(round, trouble); });
   });
 }

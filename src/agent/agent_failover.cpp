@@ -54,7 +54,7 @@ std::optional<FailoverWatch::Step> step_into(failover::State state) {
 
 }  // namespace
 
-void Agent::adopt_failover(Now now) {
+void Agent::adopt_failover(Now now, const std::vector<std::string>& saved) {
   if (!control_ && !FailoverControl::is_wanted(*config_)) return;
   if (!control_) {
     FailoverControl::Paths paths{load_.worker, load_.worker.substr(0, load_.worker.rfind('/') + 1) + "vitald-cluster",
@@ -63,7 +63,7 @@ void Agent::adopt_failover(Now now) {
                                  [this](const failover::Decision& d) { decided(d); }};
     control_ = std::make_unique<FailoverControl>(loop_, std::move(paths), std::move(hooks), failover_board_);
   }
-  control_->adopt(now, *config_);
+  control_->adopt(now, *config_, join(saved, "\n"));
 }
 
 void Agent::look_at_topologies(Now now) {
@@ -86,8 +86,8 @@ void Agent::decided(const failover::Decision& d) {
   if (const auto step = step_into(d.to)) failovers_->recovery(d.topology, d.at, *step);
 }
 
-// POST failovers/ID/approve {"to"}, ID/decline, ID/acknowledge; pause {"topology", "reason"}, resume {"topology"},
-// release-brake, check.
+// POST failovers/ID/approve {"to"}, ID/decline, ID/acknowledge; switchover {"topology", "to", "echo"}; pause
+// {"topology", "reason"}, resume {"topology"}, release-brake, check.
 void Agent::handle_failover(const AdminRequest& request, const std::string& peer, const AdminReply& reply) {
   if (request.method != "POST") return reply(admin::refuse(405, "use POST"));
   if (!control_)
@@ -109,6 +109,9 @@ void Agent::handle_failover(const AdminRequest& request, const std::string& peer
   } else if (!id.empty() && verb == "acknowledge") {
     body_of(request, {}, &problem);
     command = failover::Acknowledge{id, peer};
+  } else if (id.empty() && verb == "switchover") {
+    auto body = body_of(request, {"topology", "to", "echo"}, &problem);
+    command = failover::Switchover{body["topology"], body["to"], body["echo"], peer};
   } else if (id.empty() && verb == "pause") {
     auto body = body_of(request, {"topology", "reason"}, &problem);
     command = failover::Pause{body["topology"], peer, body["reason"]};
@@ -124,9 +127,10 @@ void Agent::handle_failover(const AdminRequest& request, const std::string& peer
     });
     return;
   } else {
-    return reply(admin::refuse(404,
-                               "known are failovers/ID/approve, decline and acknowledge, and failovers/pause, "
-                               "resume, release-brake and check"));
+    return reply(
+        admin::refuse(404,
+                      "known are failovers/ID/approve, decline and acknowledge, and failovers/switchover, pause, "
+                      "resume, release-brake and check"));
   }
   if (!problem.empty()) return reply(admin::refuse(400, problem));
   const std::string refused = control_->command(Loop::both(), *command);

@@ -54,8 +54,8 @@ PreflightTopology preflight_of(const failover::FailoverPolicyPlan& plan, const f
   out.primary = sight.primary;
   out.status = sight.status;
   out.members = sight.members;
-  for (const auto& [from, to] :
-       {std::pair(&plan.fence, &out.fence), std::pair(&plan.promote, &out.promote), std::pair(&plan.move, &out.move)}) {
+  for (const auto& [from, to] : {std::pair(&plan.demote, &out.demote), std::pair(&plan.fence, &out.fence),
+                                 std::pair(&plan.promote, &out.promote), std::pair(&plan.move, &out.move)}) {
     for (const failover::StepPlan& s : *from) to->push_back({s.action, s.parameters});
   }
   out.has_no_fence = plan.has_no_fence;
@@ -121,7 +121,7 @@ failover::SelfSeen bad_of_late(const Snapshot& snapshot, const std::vector<Topol
 FailoverControl::FailoverControl(Loop& loop, Paths paths, Hooks hooks, std::shared_ptr<FailoverBoard> board)
     : loop_(loop), paths_(std::move(paths)), hooks_(std::move(hooks)), board_(std::move(board)) {}
 
-void FailoverControl::adopt(Now now, const Config& config) {
+void FailoverControl::adopt(Now now, const Config& config, std::string_view saved) {
   const auto before = std::exchange(config_, std::make_shared<const Config>(config));
   if (!policies_ || before->cluster.node != config_->cluster.node) {
     if (policies_) perform(policies_->adopt(now, {}));
@@ -164,8 +164,14 @@ void FailoverControl::adopt(Now now, const Config& config) {
   }
   not_ready_ = std::move(not_ready);
   preflight_at_.reset();
-  perform(policies_->adopt(now, plans()));
+  perform(policies_->adopt(now, plans(), saved));
   show(now);
+}
+
+std::vector<std::string> FailoverControl::save() const {
+  std::vector<std::string> out;
+  policies_->each([&](const Policy& p) { out.push_back(p.save()); });
+  return out;
 }
 
 std::vector<failover::FailoverPolicyPlan> FailoverControl::plans() const {
@@ -232,6 +238,10 @@ void FailoverControl::perform(const std::vector<failover::Effect>& effects) {
                             Count& count = counts_[decision.topology];
                             ++count.decisions;
                             count.done += decision.effect == failover::Do::write_done ? 1U : 0U;
+                            count.reasserted += decision.from == failover::State::reasserting &&
+                                                        decision.when == failover::When::steps_finished
+                                                    ? 1U
+                                                    : 0U;
                             count.parked += decision.effect == failover::Do::write_parked ? 1U : 0U;
                             hooks_.decided(decision);
                             shown_at_ = {};  // whoever looks next sees it
@@ -318,6 +328,11 @@ std::string FailoverControl::command(Now now, const failover::Command& command) 
                                 return "this agent asks for no approval of " + one_line(d.recovery, 80);
                               return {};
                             },
+                            [&](const failover::Switchover& s) -> std::string {
+                              const Policy* p = policies_->find(s.topology);
+                              if (p == nullptr) return "nothing is done about a topology " + one_line(s.topology, 64);
+                              return p->why_not_switched(now, s);
+                            },
                             [&](const failover::Pause& p) -> std::string {
                               return p.topology.empty() || policies_->find(p.topology) != nullptr
                                          ? ""
@@ -349,7 +364,7 @@ void FailoverControl::show(Now now) {
   shown_at_ = now.mono;
   const failover::ClusterSeen seen = cluster_->seen();
   JsonText out;
-  std::string states, recoveries, leases, decisions;
+  std::string states, recoveries, leases, decisions, astray, reasserted;
   const auto line = [](std::string& to, const std::string& metric, const std::string& labels, double value) {
     JsonText number;
     number.value(value);
@@ -378,6 +393,17 @@ void FailoverControl::show(Now now) {
     out.field("from", or_null(p.recovery().from));
     out.field("to", or_null(p.recovery().to));
     out.field("parked", or_null(f.parked_recovery));
+    out.field("astray", or_null(failover::guards::astray(f, p.plan())));
+    if (const auto last = p.last_primary()) {
+      out.begin_object("last_primary");
+      out.field("member", last->member);
+      out.field("position", or_null(last->position));
+      out.field("at", format_wall(WallTime(WallTime::duration(last->at))));
+      out.field("seen_by", last->node);
+      out.end_object();
+    } else {
+      out.field("last_primary", nullptr);
+    }
     out.begin_array("holds");
     for (const std::string& held : holds_of(f, p.plan())) out.value(held);
     out.end_array();
@@ -392,6 +418,8 @@ void FailoverControl::show(Now now) {
     line(recoveries, "vitald_failover_recoveries_total", label + ",end=\"done\"", static_cast<double>(n.done));
     line(recoveries, "vitald_failover_recoveries_total", label + ",end=\"parked\"", static_cast<double>(n.parked));
     line(leases, "vitald_failover_lease_held", label, f.is_lease_ours && f.lease_left > 0 ? 1 : 0);
+    line(astray, "vitald_failover_astray", label, failover::guards::astray(f, p.plan()).empty() ? 0 : 1);
+    line(reasserted, "vitald_failover_reasserted_total", label, static_cast<double>(n.reasserted));
     line(decisions, "vitald_failover_decisions_total", label, static_cast<double>(n.decisions));
   });
   out.end_array();
@@ -404,6 +432,9 @@ void FailoverControl::show(Now now) {
   family("vitald_failover_state", "gauge", "1 for the state in which the policy of the topology is.", states);
   family("vitald_failover_recoveries_total", "counter", "Recoveries of this agent that ended.", recoveries);
   family("vitald_failover_lease_held", "gauge", "1 while this agent alone may act on the topology.", leases);
+  family("vitald_failover_astray", "gauge", "1 while clients are not led to the primary, though it is well.", astray);
+  family("vitald_failover_reasserted_total", "counter", "How often this agent led clients to the primary again.",
+         reasserted);
   family("vitald_failover_decisions_total", "counter", "Decisions written to the ledger.", decisions);
   board_->put(std::move(text), std::move(metrics), plans());
 }

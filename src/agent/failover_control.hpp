@@ -67,7 +67,9 @@ class FailoverControl {
   static bool is_wanted(const Config& config) { return !config.policies.empty(); }
   // A topology that is gone, or watches only from now on, gives up its lease; what it began is left to the record. One
   // that stays goes on with the new plan.
-  void adopt(Now now, const Config& config);
+  // `saved`: what save() gave before a restart.
+  void adopt(Now now, const Config& config, std::string_view saved = {});
+  std::vector<std::string> save() const;  // what a restart must not forget, a line a topology
 
   void saw(Now now, const std::string& topology, const failover::Sight& sight);
   void tick(Now now, const Snapshot& snapshot);
@@ -83,7 +85,7 @@ class FailoverControl {
 
  private:
   struct Count {
-    std::uint64_t done = 0, parked = 0, decisions = 0;
+    std::uint64_t done = 0, parked = 0, reasserted = 0, decisions = 0;
   };
   void feed(Now now, const failover::Input& input);
   void look_at_self(Now now);

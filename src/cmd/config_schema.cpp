@@ -246,7 +246,7 @@ Json value_of(const Key& k) {
     Json action{{"type", "object"}, {"required", {"type"}}, {"properties", properties_of("action")}};
     return {{"type", "object"}, {"additionalProperties", std::move(action)}};
   }
-  if (k.section == "topology" && (k.name == "fence" || k.name == "promote" || k.name == "move")) {
+  if (k.section == "topology" && (k.name == "fence" || k.name == "promote" || k.name == "move" || k.name == "demote")) {
     Json step{{"anyOf", {text(), section("topology.step")}}};
     return {{"anyOf", {{{"type", "array"}, {"items", std::move(step)}}, text()}}};
   }

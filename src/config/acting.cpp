@@ -77,6 +77,10 @@ class PolicyReader {
     if (!out.has_no_fence) out.fence = steps("fence");
     out.promote = steps("promote");
     out.move = steps("move");
+    out.demote = steps("demote");
+    out.is_reasserted = s_.boolean("reassert").value_or(false);
+    if (out.is_reasserted && (out.move.empty() || !topology_.endpoint))
+      s_.complain("reassert", "needs move, and an endpoint that shows where clients are led");
     look_at_dry_runs(out);
   }
 
@@ -154,7 +158,7 @@ class PolicyReader {
   void look_at_dry_runs(const FailoverPolicyPlan& plan) const {
     if (plan.mode != failover::Mode::assist && plan.mode != failover::Mode::automatic) return;
     std::string dry, real;
-    for (const auto* list : {&plan.fence, &plan.promote, &plan.move}) {
+    for (const auto* list : {&plan.fence, &plan.promote, &plan.move, &plan.demote}) {
       for (const StepPlan& step : *list) {
         for (const std::string& name : meant_by(step.action)) {
           if (const ActionDraft* a = find(name)) (a->is_enabled ? real : dry) = name;

@@ -147,6 +147,7 @@ void FailoverWatch::saw_endpoint(Now now, const ProbeResult& result) {
   const auto seen = evidence_of(result, now.mono, now.wall);
   const bool is_good = result.verdict == Verdict::pass || result.verdict == Verdict::warn;
   const bool is_standby = seen && seen->role == ServerRole::standby;
+  if (result.verdict != Verdict::unknown || is_standby) endpoint_seen_at_ = now.mono;
   if (is_good && !is_standby) {
     endpoint_bad_since_.reset();
     if (open_ && open_->promoted) {

@@ -75,8 +75,9 @@ class FailoverWatch {
   WallTime since() const { return since_; }
   // The member that is primary, or was last; empty if none ever was.
   std::string primary() const;
-  std::optional<Instant> primary_good_at() const { return primary_good_.at; }  // when it was last seen well
-  bool is_endpoint_good() const { return !endpoint_bad_since_; }               // true without one
+  std::optional<Instant> primary_good_at() const { return primary_good_.at; }    // when it was last seen well
+  std::optional<Instant> endpoint_seen_at() const { return endpoint_seen_at_; }  // said good or bad
+  bool is_endpoint_good() const { return !endpoint_bad_since_; }                 // true without one
   std::optional<FailoverRecord> open() const { return open_; }
 
   static constexpr unsigned needed_to_tell = 2;  // bad samples in a row until a lost primary is worth a line
@@ -109,6 +110,7 @@ class FailoverWatch {
   bool is_told_ = false;              // somebody was told of the open record
   std::optional<Instant> two_since_;  // two primaries
   std::optional<WallTime> endpoint_bad_since_;
+  std::optional<Instant> endpoint_seen_at_;
   std::vector<Note> notes_;
 };
 

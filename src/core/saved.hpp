@@ -50,7 +50,8 @@ struct SavedState {
   WallTime saved_at{};
   std::vector<SavedCheck> checks;
   std::vector<SavedService> services;
-  std::vector<Overlay> overlays;  // their expiry is wall time already
+  std::vector<Overlay> overlays;      // their expiry is wall time already
+  std::vector<std::string> failover;  // a line a topology that acts, as failover::Policies::save() gives them
 };
 
 }  // namespace vital

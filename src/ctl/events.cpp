@@ -65,6 +65,7 @@ void print(const Json& event, bool is_json, const cmd::Paint& paint) {
   const Ink ink = level == "error" ? Ink::red : level == "warning" ? Ink::yellow : Ink::plain;
   std::string fields;
   for (const auto& [key, value] : event.at("fields").items()) {
+    if (key == "line") continue;  // all a decision was made of: vitalctl failover explain tells it, --json shows it
     const std::string text = one_line(value.get<std::string>());
     const bool is_bare = !text.empty() && text.find_first_of(" \"=") == std::string::npos;
     fields += " " + one_line(key, 64) + "=" + (is_bare ? text : Json(text).dump());

@@ -18,18 +18,21 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr cmd::Option options[] = {{0, "json", "", "as the API shows it"},
-                                   {0, "to", "NAME", "approve: the member that will be promoted, typed again"},
+                                   {0, "to", "NAME", "approve, switchover: the member that will be promoted"},
+                                   {0, "yes", "", "switchover: without typing the topology's name again"},
                                    {0, "reason", "TEXT", "pause: why"},
                                    {0, "without", "NODE", "replay: without the word of this node"},
                                    socket_option};
 constexpr cmd::Usage usage{
     "vitalctl failover",
-    "status|history|explain ID|replay ID|check|approve ID --to NAME|decline ID|acknowledge ID|"
+    "status|history|explain ID|replay ID|check|approve ID --to NAME|decline ID|acknowledge ID|switchover TOPOLOGY --to "
+    "NAME|"
     "pause [TOPOLOGY]|resume [TOPOLOGY]|release-brake [--json]",
     "status shows each topology with its members and what is decided about it, history every failover\n"
     "with what it cost, explain one of them step by step, replay each decision made again from its own\n"
     "facts, check whether a failover would work now. approve, decline and acknowledge are an operator's\n"
-    "word about one recovery; pause holds all that acts until resume.",
+    "word about one recovery; switchover moves the role from a primary that is well; pause holds all that acts until "
+    "resume.",
     "vitalctl failover history",
     options,
     2};
@@ -165,6 +168,26 @@ std::string echo_of(const cmd::Arguments& args, const std::string& id) {
   return std::string(trim(line.data()));
 }
 
+// Shows what will be done, and has the name of the topology typed again.
+Json switchover_of(const Client& client, const cmd::Arguments& args, const std::string& topology) {
+  if (!args.has("to")) throw CtlError("write --to NAME: the member that shall be primary");
+  const std::string to = args.value("to");
+  const Json all = Json::parse(client.get("/api/v1/failovers"));
+  const auto& topologies = all.at("topologies");
+  const auto found =
+      std::find_if(topologies.begin(), topologies.end(), [&](const Json& t) { return text_at(t, "name") == topology; });
+  if (found == topologies.end()) throw CtlError("there is no topology " + one_line(topology, 64));
+  fmt::print("{}: the role of primary goes from {} to {}; {} is demoted or fenced first, and clients are moved\n",
+             topology, text_at(*found, "primary"), one_line(to, 64), text_at(*found, "primary"));
+  if (args.has("yes")) return {{"topology", topology}, {"to", to}, {"echo", topology}};
+  if (isatty(STDIN_FILENO) == 0) throw CtlError("write --yes, or type the topology's name at a terminal");
+  fmt::print("Type the name of the topology to go on: ");
+  std::fflush(stdout);
+  std::array<char, 128> line{};
+  if (std::fgets(line.data(), line.size(), stdin) == nullptr) throw CtlError("nothing was typed, so nothing is done");
+  return {{"topology", topology}, {"to", to}, {"echo", std::string(trim(line.data()))}};
+}
+
 int say(const Client& client, const std::string& path, const Json& body, const std::string& what) {
   const Reply reply = client.ask("POST", "/api/v1/failovers/" + path, body.dump());
   if (reply.status != 200) throw CtlError(error_of(reply));
@@ -240,13 +263,13 @@ int failover(int argc, char** argv) {
   const std::string what = words.empty() ? "status" : words[0];
   constexpr auto known =
       std::to_array<std::string_view>({"status", "history", "explain", "replay", "check", "approve", "decline",
-                                       "acknowledge", "pause", "resume", "release-brake"});
+                                       "acknowledge", "switchover", "pause", "resume", "release-brake"});
   if (std::find(known.begin(), known.end(), what) == known.end()) {
     throw CtlError("vitalctl failover knows " + join(std::vector<std::string>(known.begin(), known.end()), ", ") +
                    ", not " + one_line(what, 40));
   }
-  const bool needs_id =
-      what == "explain" || what == "replay" || what == "approve" || what == "decline" || what == "acknowledge";
+  const bool needs_id = what == "explain" || what == "replay" || what == "approve" || what == "decline" ||
+                        what == "acknowledge" || what == "switchover";
   if (needs_id && words.size() < 2) throw CtlError("which one? vitalctl failover status and history list them");
   const std::string which = words.size() > 1 ? words[1] : "";
   const Client client(socket_path(args));
@@ -254,6 +277,9 @@ int failover(int argc, char** argv) {
   if (what == "approve") return say(client, encode(which) + "/approve", {{"to", echo_of(args, which)}}, "approved");
   if (what == "decline") return say(client, encode(which) + "/decline", Json::object(), "declined");
   if (what == "acknowledge") return say(client, encode(which) + "/acknowledge", Json::object(), "acknowledged");
+  if (what == "switchover")
+    return say(client, "switchover", switchover_of(client, args, which),
+               "begun; vitalctl failover status shows how it goes");
   if (what == "release-brake") return say(client, "release-brake", Json::object(), "the brake is released");
   if (what == "pause") {
     return say(client, "pause", {{"topology", which}, {"reason", args.has("reason") ? args.value("reason") : ""}},

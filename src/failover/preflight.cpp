@@ -105,6 +105,7 @@ std::vector<Actor::Question> preflight_questions(const PreflightTopology& t) {
     ask(out, t, "move", t.move, m.name);
   }
   ask(out, t, "fence", t.fence, first);
+  ask(out, t, "demote", t.demote, first);
   // An action that does not depend on who is promoted is asked once.
   std::set<std::string> asked;
   std::erase_if(out, [&](const Actor::Question& q) {

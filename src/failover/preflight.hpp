@@ -21,7 +21,7 @@ struct PreflightTopology {
     std::string action;
     std::map<std::string, std::string> parameters;
   };
-  std::vector<Step> fence, promote, move;
+  std::vector<Step> fence, promote, move, demote;
   bool has_no_fence = false;  // by the operator's word
   unsigned witnesses = 2;     // that must agree, this agent included
   Duration evidence_max_age = std::chrono::seconds(15);

@@ -193,6 +193,7 @@ std::string print_saved(const SavedState& state) {
   for (const SavedCheck& c : state.checks) body["checks"].push_back(print_check(c));
   for (const SavedService& s : state.services) body["services"].push_back(print_service(s));
   for (const Overlay& o : state.overlays) body["overlays"].push_back(print_overlay(o));
+  for (const std::string& line : state.failover) body["failover"].push_back(line);
   const std::string text = body.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
   return fmt::format("{} {} {} {:016x}\n{}", magic, version, text.size(), stable_hash(text), text);
 }
@@ -224,6 +225,12 @@ std::optional<SavedState> parse_saved(std::string_view text, std::string* proble
   read_rows(body, "checks", state.checks, read_check);
   read_rows(body, "services", state.services, read_service);
   read_rows(body, "overlays", state.overlays, read_overlay);
+  if (const auto lines = body.find("failover"); lines != body.end() && lines->is_array()) {
+    for (const json& line : *lines) {
+      if (line.is_string() && state.failover.size() < row_bound)
+        state.failover.push_back(line.get<std::string>().substr(0, 4096));
+    }
+  }
   return state;
 }
 

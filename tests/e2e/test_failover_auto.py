@@ -3,6 +3,7 @@ writes rows. What was acknowledged is there afterwards, and never two servers ta
 
 The long run tries each way to lose a primary several times."""
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -25,6 +26,11 @@ stop) for p in $(cat /proc/$pid/task/$pid/children 2>/dev/null) $pid; do kill -9
 gone) [ ! -e /proc/$pid ] || grep -q '^State:.Z' /proc/$pid/status ;;
 esac
 """
+# Whether clients are led to a server that runs and is no standby.
+LED = """#!/bin/sh
+case "$(cat "$1")" in one) data=$2 ;; *) data=$3 ;; esac
+[ ! -e "$data/standby.signal" ] && [ -e "/proc/$(head -n 1 "$data/postmaster.pid" 2>/dev/null || echo none)" ] || { echo "no primary there"; exit 2; }
+"""
 MOVE = """#!/bin/sh
 case "$1" in
 go) echo "$3" > "$2" ;;
@@ -39,7 +45,7 @@ class Site:
     def __init__(self, mode, agents=3):
         self.folder = temporary_directory("site")
         self.folder.chmod(0o755)
-        for name, text in {"stop": STOP, "move": MOVE}.items():
+        for name, text in {"stop": STOP, "move": MOVE, "led": LED}.items():
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o755)
         self.way = self.folder / "way"
@@ -77,10 +83,11 @@ class Site:
         login = {"type": "postgres", "user": "app", "database": "app", "password_file": "db.password", "role": "any", "replication": True}
         agent = Agent({
             "node": {"name": name}, "profile": "strict", "defaults": {"interval": "1s", "timeout": "1s", "edge_interval": "1s"},
-            "checks": {f"pg-{m}": {**login, "host": s.host, "port": s.port} for m, s in self.servers.items()},
+            "checks": {**{f"pg-{m}": {**login, "host": s.host, "port": s.port} for m, s in self.servers.items()},
+                       "way": {"type": "exec", "command": [str(self.folder / "led"), str(self.way), str(self.one.data), str(self.two.data)]}},
             "cluster": {"type": "etcd", "endpoints": self.etcd.endpoints, "ttl": "6s", "margin": "2s", "timeout": "700ms", "interval": "300ms"},
             "failover": {"grace": "1s", "actions": actions, "topologies": {"main": {
-                "mode": mode, "members": {"one": "pg-one", "two": "pg-two"}, "synchronous": True, "max_lag": "10s", "witnesses": witnesses,
+                "mode": mode, "members": {"one": "pg-one", "two": "pg-two"}, "endpoint": "way", "reassert": True, "synchronous": True, "max_lag": "10s", "witnesses": witnesses,
                 "hold_down": "1s", "overload_grace": "3s", "doubt": "2s", "evidence_max_age": "10s", "deadline": "60s",
                 "fence": ["stop-{from}"], "promote": ["promote-{to}"], "move": ["move"]}}}}, start=False)
         (agent.folder / "db.password").write_text(self.one.app_password)
@@ -167,6 +174,10 @@ def freeze(server):
 def test_a_lost_primary_is_replaced_and_nothing_acknowledged_is_lost(site, lose):
     writer = Writer(site)
     wait_for(lambda: len(writer.acknowledged) > 5, 20, "rows are written")
+    # Somebody sends clients elsewhere: whoever gets the lease sends them back, and nobody else does.
+    site.way.write_text("two")
+    wait_for(lambda: site.way.read_text().strip() == "one", 40, f"clients are led back; {site.states()}")
+    wait_for(lambda: sum('vitald_failover_reasserted_total{topology="main"} 1' in a.health("/metrics").text for a in site.agents.values()) == 1, 20, "one did it")
     lose(site.one)
     before = len(writer.acknowledged)
     wait_for(lambda: site.way.read_text().strip() == "two", 60, f"clients are sent to two; {site.states()}")
@@ -184,14 +195,19 @@ def test_a_lost_primary_is_replaced_and_nothing_acknowledged_is_lost(site, lose)
     record = next(r for r in done[0].admin("/api/v1/failovers").json()["failovers"] if r["to"] == "two")
     assert record["detected"] <= record["decided"] < record["fenced"] < record["promoted"], record
     assert all(record[f"{phase}_ms"] >= 0 for phase in ("detect", "decide", "fence", "promote")), record
+    assert site.policy(done[0])["last_primary"]["position"]
     decisions = done[0].admin("/api/v1/failover-decisions").json()["decisions"]
-    recovery = next(d["recovery"] for d in decisions if d["recovery"])
+    recovery = next(d["recovery"] for d in decisions if d["to"] == "fencing")
     told = done[0].ctl("failover", "explain", recovery)
     assert "fencing to confirming" in told.stdout and "moving to verifying" in told.stdout, told
     waited = any("takes connections" in d["why"] for d in decisions)
     assert waited == (lose is freeze), "one that hangs has overload_grace, one that is gone has not"
+    assert "facts" not in done[0].ctl("events", "--event", "failover_decision").stdout
     assert done[0].ctl("failover", "replay", recovery).returncode == 0
     assert done[0].ctl("failover", "replay", recovery, "--without", next(n for n in "abc" if site.agents[n] is not done[0])).returncode in (0, 1)
+    done[0].end(signal.SIGTERM, 10)
+    done[0].start()
+    wait_for(lambda: any("too recent" in h for h in site.policy(done[0])["holds"]), 40, "a new life knows of the cool-down")
 
 
 @pytest.mark.parametrize("site", [{"mode": "auto", "agents": 2}], indirect=True)
@@ -200,12 +216,30 @@ def test_nothing_is_done_while_it_is_paused(site):
     assert a.ctl("failover", "pause", "--reason", "upgrade").returncode == 0
     for agent in site.agents.values():
         wait_for(lambda x=agent: site.policy(x)["is_paused"], 20, "all agents know")
+    refused = a.ctl("failover", "switchover", "main", "--to", "two", "--yes")
+    assert refused.returncode != 0 and "an operator paused it" in refused.stderr, refused
     kill(site.one)
     wait_for(lambda: set(site.states()) == {"held"}, 40, "it is held")
     assert "paused" in a.ctl("failover", "status").stdout
     assert not site.is_primary("two")
     assert a.ctl("failover", "resume").returncode == 0
     wait_for(lambda: site.way.read_text().strip() == "two", 60, "and then done")
+
+
+@pytest.mark.skipif(not IS_LONG, reason="an own pair of servers for one command: set VITALD_LONG")
+@pytest.mark.parametrize("site", [{"mode": "assist", "agents": 2}], indirect=True)
+def test_an_operator_moves_the_role_once_he_has_typed_the_name(site):
+    a = site.agents["a"]
+    wait_for(lambda: not [h for h in site.policy(a)["holds"] if "started a moment ago" in h], 20, "its grace is over")
+    no_name = a.ctl("failover", "switchover", "main", "--to", "two")
+    assert no_name.returncode != 0 and "--yes" in no_name.stderr
+    there = a.ctl("failover", "switchover", "main", "--to", "one", "--yes")
+    assert there.returncode != 0 and "is the primary already" in there.stderr
+    begun = a.ctl("failover", "switchover", "main", "--to", "two", "--yes")
+    assert begun.returncode == 0 and "goes from one to two" in begun.stdout, begun
+    wait_for(lambda: site.way.read_text().strip() == "two", 60, f"it is done; {site.states()}")
+    assert site.is_primary("two")
+    assert subprocess.run([site.folder / "stop", "gone", str(site.one.data / "postmaster.pid")], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("site", [{"mode": "assist", "agents": 2}], indirect=True)

@@ -57,3 +57,15 @@ def test_links_between_documents_lead_somewhere():
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def test_each_rule_of_safe_failover_names_tests_that_are_there():
+    rows = re.findall(r"^\| (R\d+) \|[^|]*\| (.*) \|$", (ROOT / "tests/core/failover/README.md").read_text(), re.M)
+    assert [rule for rule, _ in rows] == [f"R{i}" for i in range(1, 37)]
+    missing = []
+    for rule, tests in rows:
+        for path, name in re.findall(r"(tests/\S+\.(?:cpp|py)): ([^;|]+)", tests):
+            start = f"def test_{name.strip()}" if path.endswith(".py") else f'TEST_CASE("{name.strip()}'
+            if not (ROOT / path).exists() or start not in (ROOT / path).read_text():
+                missing.append(f"{rule}: {path}: {name}")
+    assert not missing

@@ -38,6 +38,7 @@ SavedState sample() {
   state.overlays.push_back(
       {OverlayKind::drain, "web", "deploy", "alice", state.saved_at, state.saved_at + std::chrono::hours(1)});
   state.overlays.push_back({OverlayKind::maintenance, "", "", "", state.saved_at, {}});
+  state.failover = {"policy topology=main seen_well=one", "policy topology=other"};
   return state;
 }
 
@@ -69,6 +70,7 @@ TEST_CASE("a saved state comes back as it was") {
   REQUIRE(back->services.size() == 1);
   CHECK(back->services[0].held_for == Duration(3s));
   CHECK(back->services[0].ejection_ages == std::vector<Duration>{5min, 1s});
+  CHECK(back->failover == sample().failover);
   REQUIRE(back->overlays.size() == 2);
   CHECK(back->overlays[0].kind == OverlayKind::drain);
   CHECK(back->overlays[0].until == sample().overlays[0].until);

@@ -57,6 +57,7 @@ std::string encode(const Facts& f) {
   LineWriter out("facts");
   out.add("node", f.node).add("in_state", f.in_state).add("status", name(f.status)).add("primary", f.primary);
   out.add("timeline", f.primary_timeline).add("bad_for", f.bad_for).add("steady_for", f.steady_for);
+  out.add("astray", f.astray_for).add("reasserted", f.reasserted);
   out.flag("endpoint", f.is_endpoint_good).add("store", name(f.store)).add("store_age", f.store_age);
   out.add("holder", f.lease_holder).flag("ours", f.is_lease_ours).add("lease_left", f.lease_left);
   out.add("doubt", f.doubt_left).add("grace", f.grace_left).flag("seen_well", f.was_seen_well);
@@ -66,6 +67,7 @@ std::string encode(const Facts& f) {
       .add("orphan", f.orphan)
       .add("orphan_to", f.orphan_to)
       .add("tries", f.orphan_tries);
+  out.add("planned_to", f.planned_to);
   out.add("recovery", f.recovery).add("from", f.from).add("to", f.to).add("left", f.left).add("shown", name(f.shown));
   out.flag("lost_lease", f.has_lost_lease).add("steps", name(f.steps)).flag("touched", f.is_touched);
   out.flag("may_be_promoted", f.may_be_promoted).flag("old_back", f.is_old_back).add("approval", f.approval_left);
@@ -104,6 +106,8 @@ std::optional<Facts> decode_facts(std::string_view line) {
   f.bad_for = in.number("bad_for", never);
   f.steady_for = in.number("steady_for", never);
   f.is_endpoint_good = in.flag("endpoint");
+  f.astray_for = in.number("astray", never);
+  f.reasserted = in.number("reasserted", never);
   f.store = enum_of(in.text("store"), all_healths, StoreHealth::refused);
   f.store_age = in.number("store_age", never);
   f.lease_holder = in.text("holder");
@@ -122,6 +126,7 @@ std::optional<Facts> decode_facts(std::string_view line) {
   f.orphan = in.text("orphan");
   f.orphan_to = in.text("orphan_to");
   f.orphan_tries = count("tries");
+  f.planned_to = in.text("planned_to");
   f.recovery = in.text("recovery");
   f.from = in.text("from");
   f.to = in.text("to");

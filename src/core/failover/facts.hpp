@@ -66,6 +66,8 @@ struct Facts {
   Millis bad_for = never;     // the primary is down as we see it, without a break
   Millis steady_for = never;  // one is primary and well, without a break
   bool is_endpoint_good = true;
+  Millis astray_for = never;  // clients are not led to the primary, though it is well, without a break
+  Millis reasserted = never;  // how long ago we tried to lead them there again
   std::vector<MemberFact> members;
   std::vector<VoteFact> votes;
 
@@ -87,6 +89,7 @@ struct Facts {
   std::string orphan, orphan_to;  // begun by an owner that is gone; `to` once it may have been promoted
   unsigned orphan_tries = 0;
 
+  std::string planned_to;  // an operator moves the role there, though the primary lives
   // Our own recovery.
   std::string recovery, from, to;
   Millis left = 0;             // until its deadline

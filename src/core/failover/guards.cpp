@@ -12,6 +12,8 @@ namespace {
 
 std::string span(Millis ms) { return friendly_duration(std::chrono::milliseconds(std::max<Millis>(0, ms))); }
 
+constexpr Duration reassert_every = std::chrono::minutes(1);
+
 bool is_fresh(Millis age, const FailoverPolicyPlan& p) {
   return age != never && age <= milliseconds(p.evidence_max_age);
 }
@@ -74,6 +76,7 @@ Candidate choose(const Facts& f, const FailoverPolicyPlan& p) {
   for (const MemberFact& m : f.members) {
     if (m.name == f.primary) continue;
     std::string why = unfit(m, f, p);
+    if (why.empty() && !f.planned_to.empty() && m.name != f.planned_to) why = "it was not asked for";
     if (why.empty() && !f.orphan_to.empty() && m.name != f.orphan_to)
       why = f.orphan_to + " may have been promoted already";
     if (why.empty() && m.zone != home && p.cross_zone == CrossZone::refuse) why = "it is in another zone";
@@ -92,7 +95,25 @@ Candidate choose(const Facts& f, const FailoverPolicyPlan& p) {
 
 namespace guards {
 
-Held primary_is_bad(const Facts& f, const FailoverPolicyPlan&) {
+Held planned(const Facts& f, const FailoverPolicyPlan&) {
+  return f.planned_to.empty() ? std::string() : "an operator moves the role from " + f.primary + " to " + f.planned_to;
+}
+
+Held not_planned(const Facts& f, const FailoverPolicyPlan& p) {
+  if (p.mode != Mode::assist && p.mode != Mode::automatic)
+    return "mode " + std::string(name(p.mode)) + " moves nothing";
+  if (p.fence.empty() && p.demote.empty()) return "there is no fence and no demote: nothing would stop the old primary";
+  if (f.status != TopologyStatus::steady || f.steady_for == never)
+    return "the topology is " + std::string(name(f.status)) + ": a switchover begins from a primary that is well";
+  for (const auto guard : {stopped_by_human, doubting, starting, storeless, brake_on, brake_due, parked_before,
+                           others_at_work, cooling_down, nobody_fit}) {
+    if (std::string held = guard(f, p); !held.empty()) return held;
+  }
+  return {};
+}
+
+Held primary_is_bad(const Facts& f, const FailoverPolicyPlan& p) {
+  if (!f.planned_to.empty()) return planned(f, p);
   if (f.primary.empty() || f.bad_for == never) return {};
   return f.primary + " is no primary any more as we see it" + (f.bad_for >= 1000 ? ", for " + span(f.bad_for) : "");
 }
@@ -119,6 +140,7 @@ Held overloaded(const Facts& f, const FailoverPolicyPlan& p) {
 }
 
 Held contradicted(const Facts& f, const FailoverPolicyPlan& p) {
+  if (!f.planned_to.empty()) return {};  // that it is well is known
   for (const VoteFact& v : f.votes) {
     if (!is_fresh(v.age, p)) continue;
     if (v.member == f.primary && (v.is_well || v.role == ServerRole::primary))
@@ -129,6 +151,7 @@ Held contradicted(const Facts& f, const FailoverPolicyPlan& p) {
 }
 
 Held uncorroborated(const Facts& f, const FailoverPolicyPlan& p) {
+  if (!f.planned_to.empty()) return {};
   const auto who = who_sees_it_down(f, p);
   if (p.witnesses > 0 && who.size() >= p.witnesses) return {};
   return std::to_string(who.size()) + " of " + std::to_string(p.witnesses) + " witnesses see " + f.primary +
@@ -197,10 +220,26 @@ Held nobody_fit(const Facts& f, const FailoverPolicyPlan& p) {
 }
 
 Held needs_approval(const Facts& f, const FailoverPolicyPlan& p) {
-  if (f.approval_left > 0) return {};
+  if (f.approval_left > 0 || !f.planned_to.empty()) return {};
   if (p.mode == Mode::assist) return "mode assist waits for an operator";
   if (p.fence.empty()) return "there is no fence: an operator sees to the old primary";
   return choose(f, p).must_ask ? "the candidate is in another zone: an operator decides" : std::string();
+}
+
+Held astray(const Facts& f, const FailoverPolicyPlan& p) {
+  if (f.astray_for == never || f.astray_for < milliseconds(p.hold_down)) return {};
+  return "clients are not led to " + f.primary + ", for " + span(f.astray_for);
+}
+
+Held not_reasserted(const Facts& f, const FailoverPolicyPlan& p) {
+  if (!p.is_reasserted || p.move.empty()) return "reassert is not configured";
+  if (p.mode != Mode::assist && p.mode != Mode::automatic) return "mode " + std::string(name(p.mode));
+  for (const auto guard : {stopped_by_human, doubting, starting, storeless, brake_on, parked_before, others_at_work}) {
+    if (std::string held = guard(f, p); !held.empty()) return held;
+  }
+  if (f.recovery.empty() && f.reasserted != never && f.reasserted < milliseconds(reassert_every))
+    return "it was tried " + span(f.reasserted) + " ago";
+  return {};
 }
 
 }  // namespace guards

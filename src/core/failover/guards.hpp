@@ -40,6 +40,10 @@ Held parked_before(const Facts& f, const FailoverPolicyPlan& p);
 Held tried_too_often(const Facts& f, const FailoverPolicyPlan& p);
 Held nobody_fit(const Facts& f, const FailoverPolicyPlan& p);
 Held needs_approval(const Facts& f, const FailoverPolicyPlan& p);
+Held planned(const Facts& f, const FailoverPolicyPlan& p);         // an operator moves the role
+Held not_planned(const Facts& f, const FailoverPolicyPlan& p);     // why that may not be begun now
+Held astray(const Facts& f, const FailoverPolicyPlan& p);          // clients are not led to the primary
+Held not_reasserted(const Facts& f, const FailoverPolicyPlan& p);  // and why that is not put right by us, now
 
 }  // namespace guards
 

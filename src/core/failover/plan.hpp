@@ -57,8 +57,10 @@ struct FailoverPolicyPlan {
   std::optional<double> max_lag_bytes;
   bool is_synchronous = false;  // replication is: no acknowledged write is lost
   bool has_no_fence = false;    // `fence: none`, written on purpose
+  bool is_reasserted = false;   // `move` again where clients are not led to the primary
 
   std::vector<StepPlan> fence, promote, move;
+  std::vector<StepPlan> demote;  // of a planned switchover, in place of `fence`: the old primary lives; empty = fence
   bool operator==(const FailoverPolicyPlan&) const = default;
 };
 

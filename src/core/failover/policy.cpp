@@ -23,7 +23,8 @@ bool keeps_recovery(State state) {
 }  // namespace
 
 Sight sight_of(const FailoverWatch& watch, Instant now) {
-  return {watch.members(now), watch.status(), watch.primary(), watch.primary_good_at(), watch.is_endpoint_good()};
+  return {watch.members(now),      watch.status(),           watch.primary(),
+          watch.primary_good_at(), watch.is_endpoint_good(), watch.endpoint_seen_at()};
 }
 
 Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started)
@@ -32,11 +33,25 @@ Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started)
 Policy::Policy(FailoverPolicyPlan plan, std::string node, Now started, std::string_view saved)
     : Policy(std::move(plan), std::move(node), started) {
   const LineReader in(saved);
-  if (in.word() == "policy" && in.text("topology") == plan_.topology) seen_well_ = in.text("seen_well");
+  if (in.word() != "policy" || in.text("topology") != plan_.topology) return;
+  seen_well_ = in.text("seen_well");
+  position_ = in.text("position");
+  well_at_ = WallTime(WallTime::duration(in.number("at")));
 }
 
 std::string Policy::save() const {
-  return LineWriter("policy").add("topology", plan_.topology).add("seen_well", seen_well_).text();
+  return LineWriter("policy")
+      .add("topology", plan_.topology)
+      .add("seen_well", seen_well_)
+      .add("position", position_)
+      .add("at", well_at_.time_since_epoch().count())
+      .text();
+}
+
+std::optional<LastPrimary> Policy::last_primary() const {
+  if (const LastPrimary* shared = record_.last_primary(plan_.topology)) return *shared;
+  if (seen_well_.empty()) return {};
+  return LastPrimary{plan_.topology, seen_well_, node_, position_, well_at_.time_since_epoch().count()};
 }
 
 void Policy::replan(FailoverPolicyPlan plan) { plan_ = std::move(plan); }
@@ -70,6 +85,7 @@ std::vector<Effect> Policy::apply(Now now, const Input& input) {
   std::visit([&](const auto& in) { take(now, in); }, input);
   steps_.tick(now.mono);
   judge(now);
+  tell_primary(now);
   write(now);
   return std::exchange(effects_, {});
 }
@@ -85,7 +101,9 @@ Instant Policy::wake_at(Instant now) const {
 
 // Nothing that the table could answer with more than "nothing to do".
 bool Policy::is_calm() const {
-  if (state_ != State::observing || bad_since_ || last_row_ == nullptr || last_row_->when != When::always) return false;
+  if (state_ != State::observing || bad_since_ || astray_since_ || !planned_to_.empty() || last_row_ == nullptr ||
+      last_row_->when != When::always)
+    return false;
   return std::none_of(record_.entries.begin(), record_.entries.end(),
                       [&](const Entry& e) { return e.topology == plan_.topology && e.phase == Phase::parked; });
 }
@@ -107,7 +125,8 @@ void Policy::judge(Now now) {
       }
     }
     const State before = state_;
-    if (row.to != state_ || row.effect == Do::run_next || row.effect == Do::write_closed || row.effect == Do::brake)
+    if (row.to != state_ || row.effect == Do::run_next || row.effect == Do::write_closed || row.effect == Do::brake ||
+        row.effect == Do::alarm)
       perform(now, row, f);
     if (state_ == before && row.effect == Do::nothing) break;
     if (state_ == before && row.effect != Do::run_next) break;
@@ -148,7 +167,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       break;
     }
     case Do::want_lease:
-      if (state_ == State::suspect) begin_recovery(now, f);
+      if (state_ == State::suspect || state_ == State::observing) begin_recovery(now, f);
       recovery_.deadline = now.mono + plan_.deadline;
       recovery_.continues = f.orphan;
       recovery_.tries = f.orphan.empty() ? 0 : f.orphan_tries + 1;
@@ -172,7 +191,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       recovery_.token = lease()->token;
       Edit e;
       e.kind = Edit::Kind::begin;
-      e.entry = entry(now, Phase::fencing, f.primary + " is down");
+      e.entry = entry(now, Phase::fencing, f.planned_to.empty() ? f.primary + " is down" : guards::planned(f, plan_));
       e.entry.began = now.wall.time_since_epoch().count();
       e.continues = recovery_.continues;
       e.brake_max = plan_.brake_max;
@@ -196,6 +215,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       break;
     case Do::write_parked: {
       stop_step();
+      recovery_.is_bound = recovery_.is_bound || f.may_be_promoted;
       Edit e;
       e.kind = Edit::Kind::park;
       e.entry = entry(now, Phase::parked, why);
@@ -210,6 +230,15 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
       give_up_lease(now);
       break;
     }
+    case Do::alarm:
+      alarm(f);
+      break;
+    case Do::claim:
+      claim(now, f);
+      break;
+    case Do::reassert:
+      recovery_.token = lease()->token;
+      break;
     case Do::run_next: {
       RunStep s = steps_.begin(now.mono, lease()->until);
       s.recovery = recovery_.id;
@@ -224,7 +253,7 @@ void Policy::perform(Now now, const Row& row, const Facts& f) {
     }
     case Do::stop:
       stop_step();
-      if (row.to == State::suspect) give_up_lease(now);
+      if (row.to == State::suspect || row.to == State::observing) give_up_lease(now);
       break;
   }
   if (row.to != state_) enter(now, row.to);
@@ -257,18 +286,18 @@ void Policy::enter(Now now, State state) {
   switch (state) {
     case State::fencing:
       approved_until_.reset();  // it is used now
-      steps_ = stage(plan_.fence, 0);
+      steps_ = stage(stopping(), 0);
       break;
     case State::confirming:
       keep_what_acted();
       break;
     case State::promoting:
-      steps_ = stage(plan_.promote, plan_.fence.size());
+      steps_ = stage(plan_.promote, stopping().size());
       break;
     case State::moving:
       keep_what_acted();
       may_be_promoted_ = true;
-      steps_ = stage(plan_.move, plan_.fence.size() + plan_.promote.size());
+      steps_ = stage(plan_.move, stopping().size() + plan_.promote.size());
       break;
     case State::undoing: {
       keep_what_acted();
@@ -279,6 +308,9 @@ void Policy::enter(Now now, State state) {
       steps_ = StepRun(std::move(back), true);
       break;
     }
+    case State::reasserting:
+      steps_ = stage(plan_.move, 0);
+      break;
     case State::observing:
     case State::suspect:
     case State::held:
@@ -288,6 +320,7 @@ void Policy::enter(Now now, State state) {
     case State::awaiting:
     case State::leasing:
     case State::registering:
+    case State::claiming:
     case State::verifying:
     case State::closing:
     case State::parked:
@@ -295,8 +328,41 @@ void Policy::enter(Now now, State state) {
   }
 }
 
+void Policy::alarm(const Facts& f) {
+  if (std::exchange(is_astray_told_, true)) return;
+  note(Note::Level::error, "endpoint_astray",
+       {{"primary", f.primary},
+        {"why", guards::astray(f, plan_)},
+        {"not_reasserted", guards::not_reasserted(f, plan_)}});
+}
+
+// What is done again is the last part of a failover, to whoever is primary now: nothing is failed over or back.
+void Policy::claim(Now now, const Facts& f) {
+  alarm(f);
+  forget_recovery();
+  reasserted_at_ = now.mono;
+  recovery_.id = plan_.topology + "-again-" + compact_wall(now.wall) + "-" + node_;
+  recovery_.to = f.primary;
+  for (const MemberFact& m : f.members) {
+    if (m.name != f.primary && recovery_.from.empty()) recovery_.from = m.name;
+  }
+  for (const Entry& e : record_.entries) {
+    if (e.topology == plan_.topology && e.to == f.primary && f.find(e.from) != nullptr) recovery_.from = e.from;
+  }
+  recovery_.began = now.wall;
+  recovery_.deadline = now.mono + plan_.deadline;
+  wants_lease_ = true;
+  effects_.emplace_back(WantLease{plan_.topology});
+}
+
+// What stops the old primary. One that is to live on is demoted, where that is configured.
+const std::vector<StepPlan>& Policy::stopping() const {
+  return planned_to_.empty() || plan_.demote.empty() ? plan_.fence : plan_.demote;
+}
+
 void Policy::begin_recovery(Now now, const Facts& f) {
   forget_recovery();
+  planned_to_ = f.planned_to;
   recovery_.id = plan_.topology + "-" + compact_wall(now.wall) + "-" + node_;
   recovery_.from = f.primary;
   recovery_.to = choose(f, plan_).name;
@@ -308,6 +374,7 @@ void Policy::forget_recovery() {
   recovery_ = {};
   steps_ = StepRun();
   acted_.clear();
+  planned_to_.clear();
   has_begun_step_ = may_be_promoted_ = is_declined_ = is_acknowledged_ = false;
   fenced_at_.reset();
 }

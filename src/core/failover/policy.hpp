@@ -31,6 +31,7 @@ struct Sight {
   std::string primary;                     // that is, or was last
   std::optional<Instant> primary_good_at;  // when we saw it well last
   bool is_endpoint_good = true;
+  std::optional<Instant> endpoint_seen_at;  // by a sample that said good or bad
 };
 Sight sight_of(const FailoverWatch& watch, Instant now);
 
@@ -54,6 +55,8 @@ class Policy {
   std::string_view reason() const { return reason_; }  // of the last decision, in words
   const FailoverPolicyPlan& plan() const { return plan_; }
   Facts facts(Now now) const;
+  // Why a planned switchover may not begin now; empty = it may.
+  std::string why_not_switched(Now now, const Switchover& asked) const;
   // What is asked for, under way or parked; empty id = nothing.
   struct Recovery {
     std::string id, from, to;
@@ -65,6 +68,8 @@ class Policy {
     bool is_bound = false;  // `to` may have been promoted by who began it: nobody else may be
   };
   const Recovery& recovery() const { return recovery_; }
+  // Who was primary when it was last seen well, as the record has it, or as we do; null = nobody ever was.
+  std::optional<LastPrimary> last_primary() const;
   const std::deque<Decision>& decisions() const { return decisions_; }  // the newest, at most kept_decisions
   Instant wake_at(Instant now) const;
 
@@ -97,6 +102,7 @@ class Policy {
   void take(Now now, const Command& in);
   void command(Now now, const Approve& in);
   void command(Now now, const Decline& in);
+  void command(Now now, const Switchover& in);
   void command(Now now, const Pause& in);
   void command(Now now, const Resume& in);
   void command(Now now, const ReleaseBrake& in);
@@ -108,11 +114,15 @@ class Policy {
   void judge(Now now);
   void perform(Now now, const Row& row, const Facts& facts);
   void enter(Now now, State state);
+  const std::vector<StepPlan>& stopping() const;
   void begin_recovery(Now now, const Facts& facts);
   void forget_recovery();
   void stop_step();
   void give_up_lease(Now now);
   void edit(Edit edit);
+  void tell_primary(Now now);
+  void claim(Now now, const Facts& facts);
+  void alarm(const Facts& facts);
   void write(Now now);
   Entry entry(Now now, Phase phase, const std::string& why) const;
   const LeaseSeen* lease() const;
@@ -138,6 +148,7 @@ class Policy {
   bool has_begun_step_ = false;
   bool may_be_promoted_ = false;
   std::optional<Instant> fenced_at_;
+  std::string planned_to_;
   std::string approved_to_;
   std::optional<Instant> approved_until_;
   bool is_declined_ = false, is_acknowledged_ = false;
@@ -145,8 +156,13 @@ class Policy {
   std::optional<Instant> gave_up_at_;
 
   Sight sight_;
-  std::string seen_well_;  // the primary we saw well once
-  std::string timeline_;   // of the primary, when it was seen last
+  std::string seen_well_;                 // the primary we saw well once
+  std::string timeline_;                  // of the primary, when it was seen last
+  std::string position_;                  // the same
+  WallTime well_at_{};                    // and when that was
+  std::optional<Instant> astray_since_;   // clients are not led to the primary
+  std::optional<Instant> reasserted_at_;  // we tried to put that right
+  bool is_astray_told_ = false;
   std::optional<Instant> bad_since_, steady_since_;
   std::optional<Instant> others_saw_well_;  // when another agent last saw this primary well, at the earliest
   std::map<std::string, Fed> fed_;          // by member

@@ -76,6 +76,8 @@ Facts Policy::facts(Now now) const {
   if (bad_since_) f.bad_for = milliseconds(now.mono - *bad_since_);
   if (steady_since_) f.steady_for = milliseconds(now.mono - *steady_since_);
   f.is_endpoint_good = sight_.is_endpoint_good;
+  if (astray_since_) f.astray_for = milliseconds(now.mono - *astray_since_);
+  if (reasserted_at_) f.reasserted = milliseconds(now.mono - *reasserted_at_);
   facts_of_members(now.mono, f);
   const Millis since_told = std::max<Millis>(0, milliseconds(now.mono - cluster_.at));
   for (const PeerVote& v : cluster_.votes)
@@ -95,6 +97,7 @@ Facts Policy::facts(Now now) const {
   f.is_maintenance = is_maintenance_ || is_all_maintenance_;
   facts_of_record(now, f);
 
+  f.planned_to = planned_to_;
   f.recovery = recovery_.id;
   f.from = recovery_.from;
   f.to = recovery_.to;

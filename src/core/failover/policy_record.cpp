@@ -43,8 +43,24 @@ void Policy::edit(Edit edit) {
            e.pause.topology == edit.pause.topology;
   };
   if (std::any_of(edits_.begin(), edits_.end(), is_asked)) return;
+  // Whatever has to be decided does not wait for what is written down for people, nor for its answer: of two that are
+  // written over the same revision, one is there.
+  if (std::erase_if(edits_, [](const Edit& e) { return e.kind == Edit::Kind::primary; }) > 0) written_over_.reset();
   if (edits_.size() >= most_edits) edits_.pop_front();
   edits_.push_back(std::move(edit));
+}
+
+// Who was last active, off this node (the other agents and the store outlive it).
+void Policy::tell_primary(Now now) {
+  std::erase_if(edits_, [](const Edit& e) { return e.kind == Edit::Kind::primary; });
+  const bool is_steady = steady_since_ && now.mono - *steady_since_ >= plan_.hold_down;
+  if (state_ != State::observing || !edits_.empty() || !is_steady) return;
+  if (!is_cluster_heard_ || cluster_.health != StoreHealth::ok) return;
+  Edit e;
+  e.kind = Edit::Kind::primary;
+  e.primary = {plan_.topology, seen_well_, node_, one_line(position_, 200), well_at_.time_since_epoch().count()};
+  const auto result = failover::apply(record_, e);
+  if (result && !(*result == record_)) edits_.push_back(std::move(e));
 }
 
 // One edit after the other, each until the record shows it.
@@ -105,7 +121,9 @@ void Policy::facts_of_record(Now now, Facts& f) const {
       if (e.token == recovery_.token) f.shown = e.phase;
       continue;
     }
-    bool is_done = e.phase == Phase::done;
+    // One that was parked after its promotion was a failover, too.
+    const bool is_over = e.phase == Phase::parked || e.phase == Phase::closed;
+    bool is_done = e.phase == Phase::done || (is_over && e.is_bound && e.to == sight_.primary);
     if (e.phase == Phase::parked) f.parked_recovery = e.id;
     if (is_open(e)) {
       const bool is_owner_there = l != nullptr && l->token != 0 && l->token == e.token;
@@ -126,6 +144,8 @@ void Policy::facts_of_record(Now now, Facts& f) const {
       if (m.name == e.from && (m.lost_role == never || age < m.lost_role)) m.lost_role = age;
     }
   }
+  // Its entry is closed since ours stands for it, and what it may have done is ours to keep to.
+  if (recovery_.is_bound && f.orphan_to.empty()) f.orphan_to = recovery_.to;
   f.recoveries = static_cast<unsigned>(others.size());
 }
 

@@ -1,8 +1,10 @@
 // What a policy is told: sights, answers of the store, ends of steps, its own trouble, operators; see policy.hpp.
 #include <algorithm>
+#include <utility>
 
 #include "base/duration.hpp"
 #include "base/text.hpp"
+#include "core/failover/guards.hpp"
 #include "core/failover/policy.hpp"
 
 namespace vital::failover {
@@ -23,7 +25,19 @@ void Policy::take(Now now, const Sight& in) {
     fed_.clear();
   }
   if (!is_well) steady_since_.reset();
+  const bool is_endpoint_news = in.endpoint_seen_at && now.mono - *in.endpoint_seen_at <= plan_.evidence_max_age &&
+                                (!doubted_at_ || *in.endpoint_seen_at > *doubted_at_);
+  const bool is_astray = is_well && !in.is_endpoint_good && is_endpoint_news;
+  if (!is_astray) {
+    astray_since_.reset();
+    if (in.is_endpoint_good && std::exchange(is_astray_told_, false))
+      note(Note::Level::info, "endpoint_back", {{"primary", in.primary}});
+  } else if (!astray_since_) {
+    astray_since_ = now.mono;
+  }
   if (is_well) {
+    position_ = primary->position;
+    well_at_ = now.wall;
     if (!steady_since_) steady_since_ = now.mono;
     seen_well_ = in.primary;
     timeline_ = primary->timeline;
@@ -90,6 +104,7 @@ void Policy::doubt(Now now, const std::string& why) {
   doubted_at_ = now.mono;
   bad_since_.reset();  // what was seen before is seen again, or it does not count
   steady_since_.reset();
+  astray_since_.reset();
   if (is_news) note(Note::Level::warning, "self_suspect", {{"why", why}});
 }
 
@@ -121,6 +136,8 @@ void Policy::take(Now now, const ClusterSeen& in) {
   }
   std::erase_if(cluster_.votes, [&](const PeerVote& v) { return v.topology != plan_.topology || v.node == node_; });
   if (cluster_.votes.size() > max_votes) cluster_.votes.resize(max_votes);
+  // What another does about it counts as a try of ours.
+  if (const LeaseSeen* l = lease(); l != nullptr && !l->holder.empty() && !l->is_ours) reasserted_at_ = now.mono;
   for (const PeerVote& v : cluster_.votes) {
     if (v.member == sight_.primary && v.is_well) others_saw_well_ = std::max(others_saw_well_, {in.at - v.age});
   }
@@ -153,6 +170,24 @@ void Policy::command(Now, const Decline& in) {
   if (in.recovery != recovery_.id || state_ != State::awaiting) return;
   is_declined_ = true;
   note(Note::Level::info, "failover_declined", {{"recovery", in.recovery}, {"by", in.by}});
+}
+
+std::string Policy::why_not_switched(Now now, const Switchover& asked) const {
+  if (asked.echo != plan_.topology) return "type the name of the topology again: " + plan_.topology;
+  if (state_ != State::observing) return "it is " + std::string(name(state_)) + " now: " + reason_;
+  Facts f = facts(now);
+  if (f.find(asked.to) == nullptr) return plan_.topology + " has no member " + one_line(asked.to, 64);
+  if (asked.to == f.primary) return asked.to + " is the primary already";
+  f.planned_to = asked.to;
+  return guards::not_planned(f, plan_);
+}
+
+void Policy::command(Now now, const Switchover& in) {
+  if (in.topology != plan_.topology) return;
+  const std::string why = why_not_switched(now, in);
+  if (why.empty()) planned_to_ = in.to;
+  note(Note::Level::warning, why.empty() ? "failover_planned" : "failover_refused",
+       {{"from", sight_.primary}, {"to", one_line(in.to, 64)}, {"by", in.by}, {"why", why}});
 }
 
 void Policy::command(Now, const Pause& in) {

@@ -2,6 +2,7 @@
 #include "core/failover/record.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "base/text.hpp"
@@ -92,10 +93,26 @@ bool Record::is_paused(std::string_view topology) const {
                      [&](const Paused& p) { return p.topology.empty() || p.topology == topology; });
 }
 
+const LastPrimary* Record::last_primary(std::string_view topology) const {
+  const auto found =
+      std::find_if(primaries.begin(), primaries.end(), [&](const LastPrimary& l) { return l.topology == topology; });
+  return found == primaries.end() ? nullptr : &*found;
+}
+
 std::string encode(const Record& record) {
   std::string out = LineWriter("record").flag("brake", record.is_brake_on).add("why", record.brake_why).text() + "\n";
   for (const Paused& p : record.pauses) {
     out += LineWriter("pause").add("topology", p.topology).add("by", p.by).add("reason", p.reason).text() + "\n";
+  }
+  for (const LastPrimary& l : record.primaries) {
+    out += LineWriter("primary")
+               .add("topology", l.topology)
+               .add("member", l.member)
+               .add("node", l.node)
+               .add("position", l.position)
+               .add("at", l.at)
+               .text() +
+           "\n";
   }
   for (const Entry& e : record.entries) {
     out += LineWriter("recovery")
@@ -128,6 +145,9 @@ Record decode_record(std::string_view text) {
       out.brake_why = read.text("why");
     } else if (read.word() == "pause" && out.pauses.size() < kept_topologies) {
       out.pauses.push_back({read.text("topology"), read.text("by"), read.text("reason")});
+    } else if (read.word() == "primary" && out.primaries.size() < kept_topologies) {
+      out.primaries.push_back(
+          {read.text("topology"), read.text("member"), read.text("node"), read.text("position"), read.number("at")});
     } else if (read.word() == "recovery" && out.entries.size() < kept_entries * kept_topologies) {
       Entry e{read.text("id"),
               read.text("topology"),
@@ -198,6 +218,16 @@ std::optional<Record> apply(const Record& record, const Edit& edit) {
       }
       if (out.pauses.size() < kept_topologies) out.pauses.push_back(edit.pause);
       return out;
+    case K::primary: {
+      const auto old = std::find_if(out.primaries.begin(), out.primaries.end(),
+                                    [&](const LastPrimary& l) { return l.topology == edit.primary.topology; });
+      if (old == out.primaries.end()) {
+        if (out.primaries.size() < kept_topologies) out.primaries.push_back(edit.primary);
+      } else if (old->member != edit.primary.member || std::abs(edit.primary.at - old->at) >= primary_told_every) {
+        *old = edit.primary;
+      }
+      return out;
+    }
     case K::resume:
       std::erase_if(out.pauses, [&](const Paused& p) { return p.topology == edit.pause.topology; });
       return out;

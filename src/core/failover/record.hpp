@@ -33,18 +33,30 @@ struct Paused {
   bool operator==(const Paused&) const = default;
 };
 
+// Who was primary when it was last seen well: for people, after all else is gone.
+struct LastPrimary {
+  std::string topology, member;
+  std::string node;      // who saw it
+  std::string position;  // how far it was then: LSN, GTID, CSN
+  std::int64_t at = 0;   // wall clock of that node, in milliseconds
+  bool operator==(const LastPrimary&) const = default;
+};
+
 struct Record {
   bool is_brake_on = false;
   std::string brake_why;
   std::vector<Entry> entries;  // oldest first; of each topology at most kept_entries
   std::vector<Paused> pauses;
+  std::vector<LastPrimary> primaries;  // one a topology
   bool operator==(const Record&) const = default;
 
   const Entry* find(std::string_view id) const;
   bool is_paused(std::string_view topology) const;
+  const LastPrimary* last_primary(std::string_view topology) const;
 };
 inline constexpr std::size_t kept_entries = 6;  // of a topology
 inline constexpr std::size_t kept_topologies = 64;
+inline constexpr std::int64_t primary_told_every = 60'000;  // milliseconds
 
 std::string encode(const Record& record);
 // What is not understood is left out: a newer agent's lines are no reason to stop, and nothing in them allows anything.
@@ -60,12 +72,14 @@ struct Edit {
     release_brake,
     pause,
     resume,
+    primary,  // who is primary; at most once in told_every unless it is another
   };
   Kind kind = Kind::begin;
   Entry entry;            // begin, advance, park; id only: close
   Paused pause;           // pause, resume; `reason` for brake, `by` for release_brake
   std::string continues;  // begin: the orphan it goes on with
   unsigned brake_max = 0;
+  LastPrimary primary;               // primary
   std::vector<std::string> expired;  // begin: entries older than the brake's window, which do not count
 };
 

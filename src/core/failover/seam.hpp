@@ -129,6 +129,12 @@ struct Approve {
 struct Decline {
   std::string recovery, by;
 };
+// Planned: the primary lives, and another one is to be it.
+struct Switchover {
+  std::string topology, to;
+  std::string echo;  // the topology's name, typed again
+  std::string by;
+};
 struct Pause {
   std::string topology;  // empty = all
   std::string by, reason;
@@ -144,7 +150,7 @@ struct ReleaseBrake {
 struct Acknowledge {
   std::string recovery, by;
 };
-using Command = std::variant<Approve, Decline, Pause, Resume, ReleaseBrake, Acknowledge>;
+using Command = std::variant<Approve, Decline, Switchover, Pause, Resume, ReleaseBrake, Acknowledge>;
 
 // ---- what the policy asks for
 

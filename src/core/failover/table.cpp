@@ -15,7 +15,10 @@ constexpr std::array rows{
     // -- observing
     Row{S::observing, W::steady_again, S::observing, Do::write_closed,
         "a parked recovery is over: a primary is well again"},
+    Row{S::observing, W::planned, S::leasing, Do::want_lease, "an operator asked for it, and nothing forbids it"},
     Row{S::observing, W::primary_bad, S::suspect, Do::nothing, "the primary was lost"},
+    Row{S::observing, W::may_reassert, S::claiming, Do::claim, "clients are not led to the primary"},
+    Row{S::observing, W::astray, S::observing, Do::alarm, "clients are not led to the primary; that is told"},
     Row{S::observing, W::always, S::observing, Do::nothing, "nothing to do"},
 
     // -- suspect: is it true, do others see it, may it be done
@@ -151,6 +154,27 @@ constexpr std::array rows{
     Row{S::undoing, W::step_idle, S::undoing, Do::run_next, "the next step back"},
     Row{S::undoing, W::always, S::undoing, Do::nothing, "a step is under way"},
 
+    // -- claiming: nothing failed over, so nothing is hurried
+    Row{S::claiming, W::primary_bad, S::suspect, Do::give_up_lease, "the primary was lost"},
+    Row{S::claiming, W::not_astray, S::observing, Do::give_up_lease, "clients are led there again"},
+    Row{S::claiming, W::may_not_reassert, S::observing, Do::give_up_lease, "it may not be done now"},
+    Row{S::claiming, W::lease_ours, S::reasserting, Do::reassert, "nobody else may act now"},
+    Row{S::claiming, W::waited_too_long, S::observing, Do::give_up_lease, "the lease did not come"},
+    Row{S::claiming, W::always, S::claiming, Do::nothing, "the lease is asked for"},
+
+    // -- reasserting
+    Row{S::reasserting, W::lease_lost, S::observing, Do::stop, "without the lease nothing is done"},
+    Row{S::reasserting, W::primary_bad, S::suspect, Do::stop, "the primary was lost"},
+    Row{S::reasserting, W::deadline_passed, S::observing, Do::stop, "it took too long"},
+    Row{S::reasserting, W::stopped_by_human, S::observing, Do::stop, "an operator stopped it"},
+    Row{S::reasserting, W::step_vetoed, S::observing, Do::give_up_lease, "a step said no"},
+    Row{S::reasserting, W::step_failed, S::observing, Do::give_up_lease, "clients could not be led there"},
+    Row{S::reasserting, W::steps_finished, S::observing, Do::give_up_lease,
+        "clients are sent there again, as was read back"},
+    Row{S::reasserting, W::doubting, S::reasserting, Do::nothing, "no step begins in doubt"},
+    Row{S::reasserting, W::step_idle, S::reasserting, Do::run_next, "the next step"},
+    Row{S::reasserting, W::always, S::reasserting, Do::nothing, "a step is under way"},
+
     // -- parked
     Row{S::parked, W::no_longer_parked, S::observing, Do::write_closed, "an operator has looked at it"},
     Row{S::parked, W::steady_again, S::observing, Do::write_closed, "a primary is well again"},
@@ -240,7 +264,8 @@ std::string why(When condition, const Facts& f, const FailoverPolicyPlan& p) {
     case W::shown_done:
       return when(f.shown == Phase::done, "the record shows it");
     case W::untouched_and_back:
-      return when(!f.is_touched && f.status == TopologyStatus::steady, f.primary + " is the primary");
+      return when(f.planned_to.empty() && !f.is_touched && f.status == TopologyStatus::steady,
+                  f.primary + " is the primary");
     case W::deadline_passed:
       return when(f.left <= 0, "its deadline has passed");
     case W::old_is_back:
@@ -272,6 +297,16 @@ std::string why(When condition, const Facts& f, const FailoverPolicyPlan& p) {
       return when((!f.parked_recovery.empty() || f.shown == Phase::parked) && f.steady_for != never &&
                       f.steady_for >= milliseconds(p.hold_down),
                   f.primary + " is the primary and well");
+    case W::planned:
+      return guards::planned(f, p);
+    case W::may_reassert:
+      return guards::not_reasserted(f, p).empty() ? guards::astray(f, p) : std::string();
+    case W::may_not_reassert:
+      return guards::not_reasserted(f, p);
+    case W::astray:
+      return guards::astray(f, p);
+    case W::not_astray:
+      return when(f.astray_for == never, "clients are led to " + f.primary);
     case W::always:
       return "otherwise";
   }

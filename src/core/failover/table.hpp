@@ -29,12 +29,14 @@ enum class State : std::uint8_t {
   verifying,    // the checks must show it
   closing,      // it is written down as done, the lease is given up
   undoing,      // nothing was promoted: what was done is taken back
+  claiming,     // clients are led elsewhere: the lease is asked for, to put that right
+  reasserting,  // addresses and endpoints are moved again to the primary that is
   parked,       // a human must look
 };
-inline constexpr std::size_t state_count = 15;
+inline constexpr std::size_t state_count = 17;
 std::string_view name(State state);
 std::optional<State> state_of(std::string_view name);
-bool is_acting(State state);  // steps may run: fencing to moving, and undoing
+bool is_acting(State state);  // steps may run: fencing to moving, undoing, reasserting
 
 enum class When : std::uint8_t {
   primary_not_bad,
@@ -81,6 +83,11 @@ enum class When : std::uint8_t {
   verify_too_late,
   no_longer_parked,
   steady_again,
+  planned,
+  may_reassert,
+  may_not_reassert,
+  astray,
+  not_astray,
   always,
 };
 std::string_view name(When when);
@@ -99,6 +106,9 @@ enum class Do : std::uint8_t {
   write_done,
   write_parked,
   write_closed,
+  alarm,     // a line: clients are not led to the primary
+  claim,     // that line, and the lease is asked for
+  reassert,  // the steps of `move` begin, under the lease
   run_next,  // the next step, or the next attempt, or its verification
   stop,      // what runs; and leave the rest to whoever holds the lease next
 };

@@ -36,6 +36,10 @@ std::string_view name(State state) {
       return "closing";
     case State::undoing:
       return "undoing";
+    case State::claiming:
+      return "claiming";
+    case State::reasserting:
+      return "reasserting";
     case State::parked:
       return "parked";
   }
@@ -132,6 +136,16 @@ std::string_view name(When when) {
       return "no_longer_parked";
     case When::steady_again:
       return "steady_again";
+    case When::planned:
+      return "planned";
+    case When::may_reassert:
+      return "may_reassert";
+    case When::may_not_reassert:
+      return "may_not_reassert";
+    case When::astray:
+      return "astray";
+    case When::not_astray:
+      return "not_astray";
     case When::always:
       return "always";
   }
@@ -164,6 +178,12 @@ std::string_view name(Do effect) {
       return "write_parked";
     case Do::write_closed:
       return "write_closed";
+    case Do::alarm:
+      return "alarm";
+    case Do::claim:
+      return "claim";
+    case Do::reassert:
+      return "reassert";
     case Do::run_next:
       return "run_next";
     case Do::stop:

@@ -10,11 +10,12 @@ using namespace test;
 
 namespace {
 
-constexpr CheckId one{0}, two{1};
+constexpr CheckId one{0}, two{1}, in{2};
 
 // An agent with its own checks and a store that says what the test wants.
 struct Agent {
-  FailoverWatch watch{{"main", {{"one", one, 30s}, {"two", two, 30s}}, {}, 10s}};
+  FailoverWatch watch{{"main", {{"one", one, 30s}, {"two", two, 30s}}, in, 10s}};
+  bool is_led_there = true;  // what the endpoint's check finds
   Policies policies{"web1"};
   Now now{Instant{} + 1000s, WallTime{} + std::chrono::hours(24 * 365 * 56)};
   ClusterSeen store;
@@ -31,7 +32,7 @@ struct Agent {
     ProbeResult r;
     r.verdict = role != nullptr ? Verdict::pass : Verdict::fail;
     r.cause = role != nullptr ? Cause::none : Cause::refused;
-    if (role != nullptr) r.facts = {{"role", role}};
+    if (role != nullptr) r.facts = {{"role", role}, {"lsn", "0/3000060"}};
     r.measures = {{"lag", 0.1, "s", 0, 0}};
     return r;
   }
@@ -42,6 +43,7 @@ struct Agent {
       now.wall += std::chrono::seconds(1);
       (void)watch.observe(now, one, says(is_primary_up ? "primary" : nullptr));
       (void)watch.observe(now, two, says("standby"));
+      (void)watch.observe(now, in, says(is_led_there && is_primary_up ? "primary" : nullptr));
       take(policies.saw(now, "main", sight_of(watch, now.mono)));
       store.at = now.mono;
       ++store.revision;
@@ -59,6 +61,35 @@ struct Agent {
       if (const auto* w = std::get_if<WriteRecord>(&e)) store.record = {w->text, store.revision + 1};
     }
     effects.clear();
+  }
+  // How the step that was asked for last ends.
+  void answer(Outcome outcome) {
+    RunStep step;
+    for (const Effect& e : std::exchange(effects, {})) {
+      if (const auto* s = std::get_if<RunStep>(&e)) step = *s;
+    }
+    now.mono += 10ms;
+    take(policies.apply(now, StepDone{step.recovery, step.step, step.attempt, step.verb, outcome, ""}));
+  }
+  Record written() const {
+    std::string text;
+    for (const Effect& e : effects) {
+      if (const auto* w = std::get_if<WriteRecord>(&e)) text = w->text;
+    }
+    return decode_record(text);
+  }
+  std::string why() const { return std::string(policies.find("main")->reason()); }
+  // Ago, as the wall clock of an agent writes it down.
+  std::int64_t ago(std::chrono::milliseconds how_long) const {
+    return (now.wall - how_long).time_since_epoch().count();
+  }
+  std::size_t told(std::string_view event) const {
+    std::size_t n = 0;
+    for (const Effect& e : effects) {
+      const auto* note = std::get_if<Note>(&e);
+      n += note != nullptr && note->event == event ? 1 : 0;
+    }
+    return n;
   }
   State state() const { return policies.find("main")->state(); }
   template <typename T>
@@ -164,6 +195,285 @@ TEST_CASE("whoever goes on with what another began promotes nobody else than the
     a.pass(12, false);
     CHECK(a.state() == left.state);
   }
+}
+
+TEST_CASE("what the store said before the lease was given up does not make it ours again") {
+  Agent a;
+  a.pass(70, true);
+  a.pass(12, false);
+  REQUIRE(a.state() == State::leasing);
+  a.grant();
+  a.effects.clear();
+  a.pass(1, true);  // the primary is back, and the answer was under way
+  CHECK(a.state() == State::observing);
+  CHECK(a.count<GiveUpLease>() == 1);
+  CHECK_FALSE(a.policies.find("main")->facts(a.now).is_lease_ours);
+}
+
+TEST_CASE("whoever goes on with what may have promoted writes that down, and takes back no fence") {
+  for (const bool may_be_promoted : {false, true}) {
+    CAPTURE(may_be_promoted);
+    Agent a;
+    a.pass(70, true);
+    Record r;
+    r.entries = {{"main-x", "main", "web9", 5, "one", "two", may_be_promoted ? Phase::promoting : Phase::fencing, 0,
+                  a.ago(1min), a.ago(1min), false, false, ""}};
+    a.store.record = {encode(r), a.store.revision};
+    a.pass(12, false);
+    REQUIRE(a.state() == State::leasing);
+    a.grant();
+    a.effects.clear();
+    a.pass(1, false);
+    REQUIRE(a.written().entries.size() == 2);
+    CHECK(a.written().entries.back().is_bound == may_be_promoted);
+    CHECK(a.written().entries.back().to == "two");
+    a.write();
+    a.pass(1, false);
+    REQUIRE(a.state() == State::fencing);
+    CHECK(a.policies.find("main")->facts(a.now).orphan_to == (may_be_promoted ? "two" : ""));  // nobody else
+    a.answer(Outcome::done);
+    a.answer(Outcome::done);  // read back
+    REQUIRE(a.state() == State::confirming);
+    a.effects.clear();
+    a.take(a.policies.apply(a.now, Command(Pause{"main", "kim", ""})));
+    // Started again, the old primary would be a second one.
+    CHECK(a.count<RunStep>() == (may_be_promoted ? 0 : 1));
+    CHECK(a.state() == (may_be_promoted ? State::parked : State::undoing));
+  }
+}
+
+TEST_CASE("what holds the agents together outlives each of them: a new one reads it, and waits") {
+  struct Case {
+    const char* what;
+    void (*is_so)(const Agent&, Record&);
+    const char* why;  // it is held; empty = it is not
+  };
+  const auto entry = [](const Agent& a, const char* from, const char* to, Phase phase, bool is_bound) {
+    return Entry{"main-x", "main", "web9", 5, from, to, phase, 0, a.ago(10min), a.ago(10min), false, is_bound, ""};
+  };
+  static const auto of = entry;
+  const Case cases[] = {
+      {"nothing", [](const Agent&, Record&) {}, ""},
+      {"a cool-down", [](const Agent& a, Record& r) { r.entries = {of(a, "two", "one", Phase::done, false)}; },
+       "the last failover is too recent"},
+      {"one that was parked after its promotion, and closed since",
+       [](const Agent& a, Record& r) { r.entries = {of(a, "two", "one", Phase::closed, true)}; },
+       "the last failover is too recent"},
+      {"one that was closed and promoted nobody",
+       [](const Agent& a, Record& r) { r.entries = {of(a, "two", "one", Phase::closed, false)}; }, ""},
+      {"a recovery that a dead owner registered: no cool-down, it is gone on with",
+       [](const Agent& a, Record& r) { r.entries = {of(a, "one", "two", Phase::fencing, false)}; }, ""},
+      {"a parked one", [](const Agent& a, Record& r) { r.entries = {of(a, "one", "two", Phase::parked, false)}; },
+       "acknowledges it"},
+      {"the brake", [](const Agent&, Record& r) { r.is_brake_on = true; }, "the brake is on"},
+      {"a pause",
+       [](const Agent&, Record& r) {
+         r.pauses = {{"", "kim", "racks"}};
+       },
+       "paused"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.what);
+    Agent before;
+    before.pass(70, true);
+    Agent a(plan(), before.policies.save());
+    a.watch.remember_primary("one");
+    Record r;
+    c.is_so(a, r);
+    a.store.record = {encode(r), 1};
+    a.pass(80, false);
+    CHECK(a.state() == (*c.why != '\0' ? State::held : State::leasing));
+    CHECK(a.why().find(c.why) != std::string::npos);
+  }
+}
+
+TEST_CASE("who was primary last is in the record, with how far it was, and does not fill it") {
+  Agent a;
+  a.pass(30, true);
+  REQUIRE(a.written().primaries.size() == 1);
+  const LastPrimary last = a.written().primaries.front();
+  CHECK(last.member == "one");
+  CHECK(last.position == "0/3000060");
+  CHECK(last.node == "web1");
+  CHECK(last.at > a.ago(3s));
+  a.write();
+  a.pass(1, true);
+  a.effects.clear();
+  a.pass(50, true);
+  CHECK(a.count<WriteRecord>() == 0);
+  a.pass(15, true);
+  CHECK(a.written().primaries.front().at > last.at);
+  CHECK(a.policies.find("main")->last_primary()->at == last.at);  // the store has not said so yet
+  // On disk it is as well, for the time without a store.
+  Agent after(plan(), a.policies.save());
+  CHECK(after.policies.find("main")->last_primary()->member == "one");
+  CHECK(after.policies.find("main")->last_primary()->position == "0/3000060");
+}
+
+TEST_CASE("where clients are not led to the primary, one agent leads them there again, under the lease") {
+  FailoverPolicyPlan p = plan();
+  p.is_reasserted = true;
+  Agent a(p);
+  a.pass(70, true);
+  a.is_led_there = false;
+  a.pass(9, true);
+  CHECK(a.state() == State::observing);  // what lasts a moment is nothing
+  a.effects.clear();
+  a.pass(3, true);
+  REQUIRE(a.state() == State::claiming);
+  CHECK(a.told("endpoint_astray") == 1);
+  CHECK(a.count<WantLease>() == 1);
+  CHECK(a.count<RunStep>() == 0);
+  a.grant();
+  a.effects.clear();
+  a.pass(1, true);
+  REQUIRE(a.state() == State::reasserting);
+  REQUIRE(a.count<RunStep>() == 1);
+  for (const Effect& e : a.effects) {
+    if (const auto* step = std::get_if<RunStep>(&e)) {
+      CHECK(step->action == "move");
+      CHECK(step->to == "one");
+      CHECK(step->from == "two");
+      CHECK(step->token == a.store.leases[0].token);
+      CHECK(step->not_after == a.store.leases[0].until);
+    }
+  }
+  a.answer(Outcome::done);
+  a.answer(Outcome::done);
+  CHECK(a.state() == State::observing);
+  CHECK(a.count<GiveUpLease>() == 1);
+
+  SECTION("then they are, and that is told") {
+    a.effects.clear();
+    a.is_led_there = true;
+    a.pass(1, true);
+    CHECK(a.told("endpoint_back") == 1);
+  }
+  SECTION("or they are not: it is tried again, a minute later") {
+    a.store.leases.clear();
+    a.effects.clear();
+    a.pass(40, true);
+    CHECK(a.count<WantLease>() == 0);
+    a.pass(20, true);
+    CHECK(a.count<WantLease>() == 1);
+  }
+  SECTION("and a primary that is lost meanwhile is another matter") {
+    a.store.leases.clear();
+    a.pass(60, true);
+    a.pass(1, false);
+    CHECK(a.state() == State::suspect);
+  }
+}
+
+TEST_CASE("who may not, or need not, leads nobody anywhere and tells it") {
+  struct Case {
+    const char* what;
+    void (*is_so)(Agent&, FailoverPolicyPlan&);
+  };
+  const Case cases[] = {
+      {"not asked for", [](Agent&, FailoverPolicyPlan& p) { p.is_reasserted = false; }},
+      {"in mode advise", [](Agent&, FailoverPolicyPlan& p) { p.mode = Mode::advise; }},
+      {"another holds the lease",
+       [](Agent& a, FailoverPolicyPlan&) {
+         a.store.leases = {{"main", "web2", false, 9, {}}};
+       }},
+      {"paused",
+       [](Agent& a, FailoverPolicyPlan&) {
+         a.store.record = {encode(Record{false, "", {}, {{"main", "kim", ""}}, {}}), 1};
+       }},
+      {"parked", [](Agent& a, FailoverPolicyPlan&) {
+         Record r;
+         r.entries = {{"main-x", "main", "web9", 5, "one", "two", Phase::parked, 0, 1, 1, false, false, ""}};
+         a.store.record = {encode(r), 1};
+       }}};
+  for (const Case& c : cases) {
+    CAPTURE(c.what);
+    Agent a;
+    FailoverPolicyPlan p = plan();
+    p.is_reasserted = true;
+    c.is_so(a, p);
+    (void)a.policies.adopt(a.now, {p});
+    a.is_led_there = false;
+    a.pass(9, true);  // a parked recovery is over once a primary is well for hold_down
+    a.pass(c.what == std::string("parked") ? 1 : 30, true);
+    CHECK(a.count<WantLease>() == 0);
+    if (c.what == std::string("parked")) continue;
+    CHECK(a.state() == State::observing);
+    CHECK(a.told("endpoint_astray") == 1);
+  }
+}
+
+TEST_CASE("an operator moves the role from a primary that is well, by the same steps and under the same guards") {
+  FailoverPolicyPlan p = plan();
+  p.demote = {{"demote", {}, 10s, 2, true}};
+  Agent a(p);
+  a.pass(70, true);
+  a.effects.clear();
+  const auto ask = [&](const char* to, const char* echo) {
+    a.take(a.policies.apply(a.now, Command(Switchover{"main", to, echo, "kim"})));
+  };
+  for (const auto& [to, echo] :
+       {std::pair("two", "other"), std::pair("two", ""), std::pair("one", "main"), std::pair("three", "main")}) {
+    ask(to, echo);
+    CHECK(a.state() == State::observing);
+  }
+  CHECK(a.told("failover_refused") == 4);
+  CHECK(a.count<WantLease>() == 0);
+  ask("two", "main");
+  REQUIRE(a.state() == State::leasing);
+  a.grant();
+  a.pass(1, true);
+  REQUIRE(a.state() == State::registering);
+  a.write();
+  a.pass(1, true);
+  REQUIRE(a.state() == State::fencing);
+  for (const Effect& e : a.effects) {
+    if (const auto* step = std::get_if<RunStep>(&e)) CHECK(step->action == "demote");
+  }
+  a.answer(Outcome::done);
+  a.answer(Outcome::done);
+  CHECK(a.state() == State::confirming);
+  a.write();
+  a.pass(1, false);
+  CHECK(a.state() == State::promoting);
+}
+
+TEST_CASE("what holds a failover holds a switchover, too, and says so") {
+  struct Case {
+    void (*is_so)(Agent&);
+    const char* why;
+  };
+  const Case cases[] = {{[](Agent& a) {
+                           a.take(a.policies.apply(a.now, MaintenanceSeen{"main", true}));
+                         },
+                         "maintenance"},
+                        {[](Agent& a) {
+                           a.take(a.policies.apply(a.now, SelfSeen{5s, {}, {}, 0, 0}));
+                         },
+                         "trouble of its own"},
+                        {[](Agent& a) {
+                           a.store.health = StoreHealth::unreachable;
+                           a.pass(1, true);
+                         },
+                         "store of leases"},
+                        {[](Agent& a) {
+                           a.store.leases = {{"main", "web2", false, 9, {}}};
+                           a.pass(1, true);
+                         },
+                         "web2 holds the lease"}};
+  for (const Case& c : cases) {
+    Agent a;
+    a.pass(70, true);
+    c.is_so(a);
+    const std::string why = a.policies.find("main")->why_not_switched(a.now, {"main", "two", "main", "kim"});
+    CAPTURE(c.why, why);
+    CHECK(
+        (why.find(c.why) != std::string::npos || why.find("begins from a primary that is well") != std::string::npos));
+    CHECK_FALSE(why.empty());
+  }
+  Agent a;
+  a.pass(70, true);
+  CHECK(a.policies.find("main")->why_not_switched(a.now, {"main", "two", "main", "kim"}).empty());
 }
 
 TEST_CASE("maintenance holds it, of this topology or of all") {

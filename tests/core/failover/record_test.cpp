@@ -35,13 +35,15 @@ TEST_CASE("a record is written as text and read again, whatever the names are") 
   r.pauses = {{"", "kim lee", "moving, racks"}, {"main", "lee", ""}};
   r.entries = {entry("a b=c", "main", 7), entry("d", "other", 9, Phase::parked)};
   r.entries[1].is_bound = r.entries[1].is_forgiven = true;
+  r.primaries = {{"main", "one", "web 1", "0/3000060", 17}};
   CHECK(decode_record(encode(r)) == r);
   CHECK(decode_record("") == Record{});
 }
 
 TEST_CASE("garbage in the record allows nothing and harms nobody") {
   std::mt19937 random(5);
-  const std::string good = encode(Record{true, "x", {entry("a", "main", 1)}, {{"", "kim", ""}}});
+  const std::string good =
+      encode(Record{true, "x", {entry("a", "main", 1)}, {{"", "kim", ""}}, {{"main", "one", "n", "p", 9}}});
   for (int i = 0; i < 5000; ++i) {
     std::string bad = good;
     for (int n = 0; n < 3; ++n) bad[random() % bad.size()] = static_cast<char>(random());
@@ -128,6 +130,21 @@ TEST_CASE("the record is bounded, and what waits for a human is kept longest") {
   CHECK(r.entries.size() == kept_entries);
   CHECK(r.find("waits") != nullptr);
   CHECK(r.find("also") != nullptr);
+}
+
+TEST_CASE("the last primary is written anew when it is another, or a minute later") {
+  Edit e = of(Edit::Kind::primary);
+  const auto tell = [&](const Record& r, const char* member, std::int64_t at) {
+    e.primary = {"main", member, "web1", "p", at};
+    return *apply(r, e);
+  };
+  const Record first = tell(Record{}, "one", 1'000'000);
+  CHECK(tell(first, "one", 1'059'999) == first);
+  CHECK(tell(first, "one", 1'060'000).last_primary("main")->at == 1'060'000);
+  CHECK(tell(first, "two", 1'000'001).last_primary("main")->member == "two");
+  CHECK(tell(first, "one", 1000).last_primary("main")->at == 1000);  // a clock that was ahead does not stop it
+  CHECK(first.last_primary("other") == nullptr);
+  CHECK_FALSE(needs_lease(Edit::Kind::primary));
 }
 
 TEST_CASE("pauses are of one topology or of all, each once") {

@@ -32,6 +32,10 @@ Facts any_facts(std::mt19937& random) {
       pick(TopologyStatus::no_primary, TopologyStatus::steady, TopologyStatus::unknown, TopologyStatus::two_primaries);
   if (one_in(4)) f.bad_for = pick(Millis{never}, Millis{1000}, Millis{500'000});
   f.steady_for = f.status == TopologyStatus::steady ? pick(Millis{0}, Millis{100'000}) : never;
+  if (f.steady_for != never && one_in(2)) f.bad_for = never;
+  f.astray_for = f.steady_for != never && one_in(2) ? 100'000 : never;
+  f.reasserted = one_in(6) ? 100 : never;
+  if (one_in(8)) f.planned_to = "two";
   if (one_in(6)) f.primary = "two";
   f.in_state = pick(Millis{10}, Millis{20'000}, Millis{100'000});
   f.is_endpoint_good = !one_in(4);
@@ -71,6 +75,7 @@ Facts any_facts(std::mt19937& random) {
 FailoverPolicyPlan any_plan(std::mt19937& random) {
   FailoverPolicyPlan p = plan();
   p.mode = static_cast<Mode>(random() % 4);
+  p.is_reasserted = random() % 2 == 0;
   return p;
 }
 

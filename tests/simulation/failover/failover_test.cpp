@@ -165,9 +165,41 @@ TEST_CASE("a standby that was cut off while the primary lived is not promoted, w
     // One agent is cut off from the primary as well: the others know that it was well long after.
     if (seed % 2 == 0) w.cut(static_cast<unsigned>(2 + w.draw(s.agents - 2)), 0);
     w.run_until(80s + std::chrono::milliseconds(w.draw(20000)));
-    w.member(0, 0).is_up = false;
+    w.kill_node(0);
     w.run_until(200s);
     expect_calm(w);
+  });
+}
+
+TEST_CASE("clients that were led astray are led to the primary again where that is asked for, and nowhere else") {
+  live(40, 27, [](std::uint64_t seed) {
+    Shape s = shape_of(seed, seed % 4 < 2 ? Mode::automatic : Mode::assist);
+    s.plan.is_reasserted = seed % 2 == 0;
+    World w(s);
+    w.run_until(30s + std::chrono::milliseconds(w.draw(3000)));
+    w.lead_clients(0, 1);
+    w.run_until(70s);
+    if (!s.plan.is_reasserted) return expect_calm(w);
+    if (!w.is_writable(0)) w.broken("clients were not led back:" + state_of_all(w));
+    if (w.promotions(0) != 0) w.broken("somebody was promoted");
+    w.run_until(120s);
+    if (w.acts() > s.agents) w.broken("it was done again and again");
+  });
+}
+
+TEST_CASE("an operator's switchover fences before it promotes, and is one") {
+  live(40, 28, [](std::uint64_t seed) {
+    World w(shape_of(seed, seed % 2 == 0 ? Mode::automatic : Mode::assist));
+    w.run_until(40s + std::chrono::milliseconds(w.draw(3000)));
+    const auto n = static_cast<unsigned>(w.draw(w.shape().agents));
+    // Asked again where it was refused: the store may not answer just then.
+    for (int i = 1; i <= 10 && w.promotions(0) == 0; ++i) {
+      w.tell(n, Command(Switchover{"t0", "db1", "t0", "kim"}));
+      w.run_until(43s + i * 3s);
+    }
+    expect_failed_over(w, 40s);
+    w.run_until(120s);
+    if (w.promotions(0) != 1) w.broken("it did not stay so");
   });
 }
 
@@ -321,13 +353,14 @@ TEST_CASE("whatever happens, no act breaks its promises") {
     s.plan.doubt = 10s;
     s.plan.cool_down = 40s;
     s.plan.brake_max = 3;
+    s.plan.is_reasserted = seed % 2 == 0;
     World w(s);
     w.run_until(20s);
     Duration at = 20s;
     for (std::uint64_t i = 0; i < 4 + w.draw(6); ++i) {
       const auto n = static_cast<unsigned>(w.draw(s.agents));
       const auto m = static_cast<unsigned>(w.draw(s.members));
-      switch (w.draw(14)) {
+      switch (w.draw(16)) {
         case 0:
         case 1:
         case 2:
@@ -370,6 +403,12 @@ TEST_CASE("whatever happens, no act breaks its promises") {
               w.tell(a, w.draw(3) == 0 ? Command(Acknowledge{asked.id, "kim"})
                                        : Command(Approve{asked.id, asked.to, "kim"}));
           }
+          break;
+        case 15:
+          w.tell(n, Command(Switchover{"t0", "db" + std::to_string(m), "t0", "kim"}));
+          break;
+        case 14:
+          w.lead_clients(0, m);
           break;
         case 13:
           w.tell(n, w.draw(2) == 0 ? Command(Pause{"", "kim", ""}) : Command(Resume{"", "kim"}));

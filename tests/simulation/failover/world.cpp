@@ -414,6 +414,13 @@ void World::act(const Event& e) {
   if (s.token < highest_token_[s.topology]) broken("a token went back");
   highest_token_[s.topology] = s.token;
   ++acts_;
+  // Clients are led again to who is primary: no recovery, and nothing else.
+  if (s.recovery.find("-again-") != std::string::npos) {
+    if (is_fence || is_promote || s.verb != Verb::perform) broken("more is done again than leading clients");
+    if (!young.is_primary) broken("clients are led to " + s.to + ", which is no primary");
+    endpoint_[e.topology] = to;
+    return answer(Outcome::done);
+  }
   const Record known = record();
   const Entry* entry = known.find(s.recovery);
   if (entry == nullptr || entry->token != s.token) broken(s.action + " of a recovery nobody can read of");

@@ -71,6 +71,7 @@ class World {
   void stop_store() { is_store_up_ = false; }
   void start_store() { is_store_up_ = true; }
   void skew(unsigned node, Duration by);
+  void lead_clients(unsigned topology, unsigned member) { endpoint_[topology] = member; }
   void tell(unsigned node, const failover::Input& input);
   enum class Fence { works, lies, fails, hangs } fence = Fence::works;
   bool promote_hangs = false;
