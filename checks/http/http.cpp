@@ -48,7 +48,7 @@ constexpr const char* families[] = {"any", "4", "6", nullptr};
 constexpr const char* versions[] = {"auto", "1.0", "1.1", "2", nullptr};
 constexpr const char* tls_modes[] = {"off", "prefer", "require", "verify", nullptr};
 
-constexpr const char* presets[] = {"none", "elasticsearch", nullptr};
+constexpr const char* presets[] = {"none", "elasticsearch", "patroni", nullptr};
 
 constexpr OptionRow options[] = {
     {"url", Type::string, nullptr, "What to ask, http:// or https://.", "http://127.0.0.1:8080/healthz",

@@ -87,6 +87,14 @@ Result HttpProbe::judge(bool is_complete) {
     return check::fail(Cause::protocol, status + ", but in HTTP/1, expected HTTP/2");
   }
 
+  if (settings_.is_patroni) {
+    member_ = read_patroni(body_->text());
+    if (!member_) return check::fail(Cause::protocol, status + ", but the body is not the word of a Patroni member");
+    check::Findings found;
+    judge_patroni(*member_, found);
+    const std::string who = member_->role.empty() ? "the member" : "the " + member_->role;
+    return found.into(found.worst() == check::Verdict::fail ? check::pass("") : judge_speed(), who);
+  }
   if (!settings_.is_elasticsearch) return judge_speed();
   cluster_ = read_cluster_health(body_->text());
   if (!cluster_) return check::fail(Cause::protocol, status + ", but the body is not the health of a cluster");
@@ -259,6 +267,7 @@ Result HttpProbe::with_account(Result result) const {
     result.measure("bytes", static_cast<double>(body_bytes_), "B");
   }
   if (cluster_) describe_cluster(*cluster_, settings_.min_nodes, result);
+  if (member_) describe_patroni(*member_, result);
   if (decided_after_ > Duration::zero()) {
     settings_.latency_s.measure(result, "latency", static_cast<double>(decided_after_.count()) / nanoseconds, "s");
   }

@@ -17,6 +17,7 @@
 #include "elasticsearch.hpp"
 #include "expect.hpp"
 #include "multi.hpp"
+#include "patroni.hpp"
 #include "settings.hpp"
 
 namespace vital::http {
@@ -154,6 +155,7 @@ class HttpProbe final : public check::AsyncProbe, private Transfer {
   std::string location_;
   std::optional<BodyJudge> body_;
   std::optional<ClusterHealth> cluster_;  // of the preset
+  std::optional<PatroniMember> member_;   // of the preset
   size_t body_bytes_ = 0;
   bool is_cut_short_ = false;  // we stopped reading
   bool is_decided_ = false;    // waiting a moment for an orderly end

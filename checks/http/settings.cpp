@@ -11,6 +11,7 @@
 
 #include "../net/address.hpp"
 #include "elasticsearch.hpp"
+#include "patroni.hpp"
 
 namespace vital::http {
 namespace {
@@ -55,17 +56,20 @@ Url at_path(const Url& url, const std::string& path) {
 
 // A preset asks one API and knows what its answer means.
 void read_preset(const check::Options& options, Settings& s) {
-  s.is_elasticsearch = options.text_or("preset", "none") == "elasticsearch";
+  const std::string preset = options.text_or("preset", "none");
+  s.is_elasticsearch = preset == "elasticsearch";
+  s.is_patroni = preset == "patroni";
   s.min_nodes = {check::Bad::below, {}, {}, "", "min_nodes"};
   if (options.has("min_nodes")) {
     if (!s.is_elasticsearch) throw Invalid("min_nodes", "has a meaning only with preset: elasticsearch; leave it out");
     s.min_nodes.fail = static_cast<double>(options.integer("min_nodes"));
   }
-  if (!s.is_elasticsearch) return;
+  if (!s.is_elasticsearch && !s.is_patroni) return;
   if (s.method != "GET" || s.has_body) {
     throw Invalid(s.has_body ? "body" : "method", "is the preset's own, a GET without a body; leave it out");
   }
-  s.url = at_path(s.url, cluster_health_path(path_of(s.url)));
+  const std::string path = path_of(s.url);
+  s.url = at_path(s.url, s.is_patroni ? patroni_path(path) : cluster_health_path(path));
   s.body_rules.is_read_whole = true;
 }
 

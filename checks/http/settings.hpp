@@ -45,6 +45,7 @@ struct Settings {
   bool has_body = false;
   bool is_elasticsearch = false;  // judge the answer as a cluster's health
   check::Limit min_nodes{};       // of that cluster
+  bool is_patroni = false;        // judge the answer as a Patroni member's word
   StatusSet status;
   std::vector<HeaderRule> header_rules;
   BodyRules body_rules;
