@@ -23,7 +23,7 @@ TEST_PACKAGES=(
   redis-server redis-sentinel redis-tools memcached unbound knot postfix dovecot-imapd dovecot-pop3d chrony etcd-server
   nfs-ganesha nfs-ganesha-vfs rpcbind samba rabbitmq-server
   nghttp2-server python3-botocore pdns-server pdns-backend-bind pdns-recursor
-  keepalived etcd-client pacemaker corosync pacemaker-cli-utils faketime nftables bind9-dnsutils knot-dnsutils
+  keepalived etcd-client patroni pacemaker corosync pacemaker-cli-utils faketime nftables bind9-dnsutils knot-dnsutils
   man-db zsh fish bash-completion
 )
 # What the benchmarks take beside that.
