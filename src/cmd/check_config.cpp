@@ -67,24 +67,31 @@ Json timing_json(const Plan& plan) {
 
 std::string count(std::size_t n, std::string_view one) { return fmt::format("{} {}{}", n, one, n == 1 ? "" : "s"); }
 
-int print_schema(const std::string& module_path) {
-  const Places places = find_places();
-  RegistryOptions where{places.builtin_path, {}, places.worker, {}};
-  if (!module_path.empty()) where.module_path.push_back(module_path);
+// What can be described of the modules there; is_whole becomes false if that is not all.
+std::vector<ModuleInfo> all_of(const RegistryOptions& where, bool& is_whole) {
   Registry registry(where);
   for (const std::string& problem : registry.problems()) fmt::print(stderr, "vitald check-config: {}\n", problem);
-  std::vector<ModuleInfo> modules;
-  bool is_whole = registry.problems().empty();
+  is_whole = is_whole && registry.problems().empty();
+  std::vector<ModuleInfo> out;
   for (const std::string& type : registry.types()) {
     std::string why;
     if (const auto info = registry.describe(type, &why)) {
-      modules.push_back(*info);
+      out.push_back(*info);
     } else {
       fmt::print(stderr, "vitald check-config: {}\n", why);
       is_whole = false;
     }
   }
-  fmt::print("{}", config_schema(modules));
+  return out;
+}
+
+int print_schema(const std::string& module_path) {
+  const Places places = find_places();
+  RegistryOptions where{places.builtin_path, {}, places.worker, {}};
+  if (!module_path.empty()) where.module_path.push_back(module_path);
+  bool is_whole = true;
+  const auto modules = all_of(where, is_whole);
+  fmt::print("{}", config_schema(modules, all_of({places.actions_path, {}, places.worker, {}}, is_whole)));
   return is_whole ? exit_ok : exit_failed;
 }
 

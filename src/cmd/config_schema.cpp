@@ -15,6 +15,7 @@
 
 #include "base/text.hpp"
 #include "config/keys.hpp"
+#include "failover/kind.hpp"
 
 namespace vital::cmd {
 namespace {
@@ -167,7 +168,8 @@ Json schema_of(const Branch& branch) {
   return described({{"anyOf", {value_of(*branch.option), group}}}, *branch.option);
 }
 
-Json check_of(const ModuleInfo& module) {
+// One check or action of a type: the options of its module beside the keys each has.
+Json one_of(const ModuleInfo& module, const std::string& name_of_all) {
   Branch all;
   for (const OptionSpec& o : module.options) {
     Branch* at = &all;
@@ -177,13 +179,13 @@ Json check_of(const ModuleInfo& module) {
   Json properties = Json::object();
   std::vector<std::string> required;
   add_members(all, properties, required);
-  for (const Key* k : config::keys_of("check")) {
+  for (const Key* k : config::keys_of(name_of_all)) {
     const std::string name(k->name);
     if (name == "type") {
       properties[name] = {{"const", module.type}, {"description", module.summary}};
       if (module.type == lasting) properties[name] = {{"enum", {lasting, "exec"}}, {"description", module.summary}};
     } else {
-      properties[name] = {{"$ref", fmt::format("#/definitions/check/properties/{}", name)}};
+      properties[name] = {{"$ref", fmt::format("#/definitions/{}/properties/{}", name_of_all, name)}};
     }
   }
   return object(std::move(properties), std::move(required));
@@ -243,8 +245,7 @@ Json value_of(const Key& k) {
   if (path == ".services") return {{"type", {"object", "null"}}, {"additionalProperties", defined("service")}};
   if (path == "failover.topologies") return {{"type", "object"}, {"additionalProperties", section("topology")}};
   if (path == "failover.actions") {
-    Json action{{"type", "object"}, {"required", {"type"}}, {"properties", properties_of("action")}};
-    return {{"type", "object"}, {"additionalProperties", std::move(action)}};
+    return {{"type", "object"}, {"additionalProperties", defined("action")}};
   }
   if (k.section == "topology" && (k.name == "fence" || k.name == "promote" || k.name == "move" || k.name == "demote")) {
     Json step{{"anyOf", {text(), section("topology.step")}}};
@@ -341,9 +342,10 @@ std::vector<std::pair<std::string, Json>> outputs() {
 
 }  // namespace
 
-std::string config_schema(std::span<const ModuleInfo> modules) {
-  std::vector<std::pair<std::string, Json>> checks;
-  for (const ModuleInfo& m : modules) checks.emplace_back(m.type, check_of(m));
+std::string config_schema(std::span<const ModuleInfo> modules, std::span<const ModuleInfo> actions) {
+  std::vector<std::pair<std::string, Json>> checks, kinds;
+  for (const ModuleInfo& m : modules) checks.emplace_back(m.type, one_of(m, "check"));
+  for (const ModuleInfo& m : actions) kinds.emplace_back(m.type, one_of(without_step(m), "action"));
   const auto output_types = outputs();
   const bool has_lines = std::any_of(modules.begin(), modules.end(), [](const auto& m) { return m.type == lasting; });
 
@@ -360,10 +362,12 @@ std::string config_schema(std::span<const ModuleInfo> modules) {
     }
   }
   definitions["output"] = chosen_by_type("output", output_types, properties_of("output"));
+  definitions["action"] = chosen_by_type("action", kinds, properties_of("action"));
   definitions["service"] = service();
   definitions["members"] = {{"type", "array"}, {"minItems", 1}, {"items", defined("member")}};
   definitions["member"] = member_rule();
   for (const auto& [type, schema] : checks) definitions["check-" + type] = schema;
+  for (const auto& [type, schema] : kinds) definitions["action-" + type] = schema;
   for (const auto& [type, schema] : output_types) definitions["output-" + type] = schema;
 
   Json top = object(properties_of(""));

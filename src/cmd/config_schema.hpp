@@ -10,7 +10,7 @@
 
 namespace vital::cmd {
 
-// A check of a type that is not among `modules` is refused by it.
-std::string config_schema(std::span<const ModuleInfo> modules);
+// A check of a type that is not among `modules`, and an action of one that is not among `actions`, is refused by it.
+std::string config_schema(std::span<const ModuleInfo> modules, std::span<const ModuleInfo> actions);
 
 }  // namespace vital::cmd

@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "config/draft.hpp"
 #include "config/files.hpp"
+#include "failover/kind.hpp"
 
 namespace vital::config {
 namespace {
@@ -248,9 +249,7 @@ std::vector<ActionDraft> read_actions(const Section& failover, const Context& cx
       if (const auto module = cx.modules.describe_action(*type, &why)) {
         auto spec = std::make_shared<CheckSpec>();
         spec->check = draft.path();
-        spec->module = *module;
-        // What the agent says of the step is no option of the config.
-        std::erase_if(spec->module.options, [](const OptionSpec& o) { return o.name.starts_with("step."); });
+        spec->module = without_step(*module);
         if (read_action_options(e, draft.path(), s.rest(), *spec, cx)) draft.spec = std::move(spec);
       } else {
         s.complain("type", why);

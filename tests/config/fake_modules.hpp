@@ -96,6 +96,16 @@ inline std::vector<ModuleInfo> fake_modules() {
   return all;
 }
 
+// The kind of action that every test knows.
+inline ModuleInfo fake_action() {
+  ModuleInfo hook;
+  hook.type = "hook";
+  hook.path = "/actions/hook.so";
+  hook.options = {required(option("command", OptionType::list), "[/bin/true]"),
+                  secret(option("password", OptionType::string)), option("step.verb", OptionType::string, "check")};
+  return hook;
+}
+
 class FakeModules final : public ModuleSource {
  public:
   struct Memory {
@@ -114,11 +124,7 @@ class FakeModules final : public ModuleSource {
   }
 
   std::shared_ptr<const ModuleInfo> describe_action(std::string_view type, std::string* why) override {
-    ModuleInfo hook;
-    hook.type = "hook";
-    hook.path = "/actions/hook.so";
-    hook.options = {required(option("command", OptionType::list), "[/bin/true]"),
-                    secret(option("password", OptionType::string)), option("step.verb", OptionType::string, "check")};
+    const ModuleInfo hook = fake_action();
     if (type == hook.type) return std::make_shared<const ModuleInfo>(hook);
     *why = "there is no kind of action '" + std::string(type) + "'; known here: hook";
     return nullptr;

@@ -6,6 +6,7 @@
 
 int main() {
   const auto modules = vital::config::fake_modules();
-  fmt::print("{}", vital::cmd::config_schema(modules));
+  const auto action = vital::config::fake_action();
+  fmt::print("{}", vital::cmd::config_schema(modules, {&action, 1}));
   return 0;
 }

@@ -229,6 +229,21 @@ def test_modules_lists_types_with_their_options():
     assert re.search(r"port +whole number 1 to 65535, default 5432", run("modules", "postgres").stdout)
 
 
+def test_modules_lists_the_kinds_of_action_without_what_the_agent_says_of_the_step():
+    done = run("modules", "--actions")
+    assert done.returncode == 0
+    for kind in ("exec", "webhook", "postgres.promote", "pacemaker.move", "wait"):
+        assert re.search(rf"^{re.escape(kind)} +\S", done.stdout, re.M), kind
+    assert not re.search(r"^http ", done.stdout, re.M)
+    every = json.loads(run("modules", "--actions", "--json").stdout)["modules"]
+    options = [o for module in every for o in module["options"]]
+    assert options and all(o["help"] for o in options) and not [o for o in options if o["name"].startswith("step.")]
+    one = run("modules", "--actions", "webhook").stdout
+    assert "secret_file" in one and "step." not in one
+    wrong = run("modules", "--actions", "webhok")
+    assert (wrong.returncode, wrong.stderr) == (1, "vitald modules: there is no kind of action 'webhok': did you mean 'webhook'?\n")
+
+
 def test_an_unknown_type_gets_the_nearest():
     done = run("modules", "postgers")
     assert done.returncode == 1

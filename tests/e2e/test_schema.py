@@ -102,6 +102,23 @@ def test_a_mistake_in_a_check_is_found_where_it_is(check, expected, real):
     assert any(re.search(expected, m) for m in mistakes(real, json.dumps({"checks": {"a": check}})))
 
 
+@pytest.mark.parametrize("action, expected", [
+    ({"type": "wait", "fro": "5s"}, r"'fro' was unexpected"),
+    ({"type": "reboot"}, r"'reboot' is not one of"),
+    ({"type": "webhook"}, r"'url' is a required property"),
+    ({"type": "webhook", "url": "https://x/", "secret": "s"}, r"'secret' was unexpected"),
+    ({"type": "wait", "for": "5s", "step": {"token": 1}}, r"'step' was unexpected"),
+    ({"type": "pacemaker.move", "node": "{to}", "resource": "db", "promoted": "maybe"}, r"promoted: 'maybe' is not valid"),
+])
+def test_a_mistake_in_an_action_is_found_where_it_is(action, expected, real):
+    assert any(re.search(expected, m) for m in mistakes(real, json.dumps({"failover": {"actions": {"a": action}}})))
+
+
+def test_an_action_is_taken_with_the_keys_all_have(real):
+    action = {"type": "wait", "for": "5s", "enabled": True}
+    assert not mistakes(real, json.dumps({"failover": {"actions": {"a": action}, "topologies": {"m": {"members": ["a", "b"]}}}}))
+
+
 def test_every_option_of_every_check_can_be_completed_with_its_help(real):
     listed = json.loads(subprocess.run([VITALD, "modules", "--json"], capture_output=True, text=True, timeout=60).stdout)
     for module in listed["modules"]:
