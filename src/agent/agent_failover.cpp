@@ -18,6 +18,14 @@ constexpr std::string_view root = "/api/v1/failovers/";
 
 using Json = nlohmann::ordered_json;
 
+Json findings_of(const failover::Preflight& preflight) {
+  Json out = Json::array();
+  for (const failover::Finding& f : preflight.findings) {
+    out.push_back({{"level", level_name(f.level)}, {"topology", f.topology}, {"what", f.what}, {"text", f.text}});
+  }
+  return out;
+}
+
 AdminAnswer answer(int status, const Json& body) {
   return {status, body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
 }
@@ -123,7 +131,9 @@ void Agent::handle_failover(const AdminRequest& request, const std::string& peer
     command = failover::ReleaseBrake{peer};
   } else if (id.empty() && verb == "check") {
     control_->check([reply](const failover::Preflight& preflight) {
-      reply(answer(200, {{"is_green", is_green(preflight)}, {"text", preflight_text(preflight)}}));
+      reply(answer(200, {{"is_green", is_green(preflight)},
+                         {"findings", findings_of(preflight)},
+                         {"text", preflight_text(preflight)}}));
     });
     return;
   } else {

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr cmd::Option options[] = {{0, "json", "", "as the API shows it"},
+constexpr cmd::Option options[] = {{0, "json", "", "as JSON: docs/cli-json.md"},
                                    {0, "to", "NAME", "approve, switchover: the member that will be promoted"},
                                    {0, "yes", "", "switchover: without typing the topology's name again"},
                                    {0, "reason", "TEXT", "pause: why"},
@@ -139,12 +139,27 @@ std::vector<Json> story_of(const Json& decisions, const std::string& id) {
   return out;
 }
 
-int tell_decisions(const Client& client, const std::string& id, const std::string& without, bool is_replay) {
+int tell_decisions(const Client& client, const std::string& id, const std::string& without, bool is_replay,
+                   bool is_json) {
   const std::string query = without.empty() ? "" : "?without=" + encode(without);
   const Json all = Json::parse(client.get("/api/v1/failover-decisions" + query));
   const auto story = story_of(all.at("decisions"), id);
   if (story.empty())
     throw CtlError("there is no failover " + one_line(id, 80) + "; vitalctl failover history lists them");
+  if (is_json) {
+    const bool is_same =
+        std::all_of(story.begin(), story.end(), [](const Json& d) { return d.value("is_same", false); });
+    Json out{{"id", id}};
+    if (is_replay) {
+      out["without"] = without.empty() ? Json() : Json(without);
+      out["is_same"] = is_same;
+    } else {
+      out["failover"] = nullptr;
+    }
+    out["decisions"] = story;
+    fmt::print("{}\n", out.dump(2));
+    return is_replay && !is_same ? 1 : 0;
+  }
   int code = 0;
   for (const Json& d : story) {
     fmt::print("{}  {} to {}: {}\n", text_at(d, "at"), text_at(d, "from"), text_at(d, "to"), text_at(d, "why"));
@@ -217,9 +232,13 @@ void print_phases(const Json& f) {
   if (!out.empty()) fmt::print("  {}\n", out);
 }
 
-int explain(const Json& all, const std::string& id) {
+int explain(const Json& all, const std::string& id, bool is_json) {
   for (const Json& f : all.at("failovers")) {
     if (text_at(f, "id") != id) continue;
+    if (is_json) {
+      fmt::print("{}\n", Json{{"id", id}, {"failover", f}, {"decisions", Json::array()}}.dump(2));
+      return 0;
+    }
     const auto step = [&](const char* key, const std::string& what) {
       const std::string at = text_at(f, key);
       if (!at.empty()) fmt::print("  {}  {}\n", at, what);
@@ -286,9 +305,11 @@ int failover(int argc, char** argv) {
                "paused: nothing is done until vitalctl failover resume");
   }
   if (what == "resume") return say(client, "resume", {{"topology", which}}, "resumed");
-  if (what == "replay") return tell_decisions(client, which, args.has("without") ? args.value("without") : "", true);
+  if (what == "replay") {
+    return tell_decisions(client, which, args.has("without") ? args.value("without") : "", true, args.has("json"));
+  }
   const std::string body = client.get("/api/v1/failovers");
-  if (args.has("json")) {
+  if (args.has("json") && what != "explain") {
     fmt::print("{}", body);
     return 0;
   }
@@ -302,7 +323,8 @@ int failover(int argc, char** argv) {
     const auto& records = all.at("failovers");
     const bool is_record =
         std::any_of(records.begin(), records.end(), [&](const Json& f) { return text_at(f, "id") == which; });
-    return is_record ? explain(all, which) : tell_decisions(client, which, "", false);
+    return is_record ? explain(all, which, args.has("json"))
+                     : tell_decisions(client, which, "", false, args.has("json"));
   }
   if (what == "history") {
     print_history(all, paint);

@@ -115,15 +115,25 @@ std::vector<Actor::Question> preflight_questions(const PreflightTopology& t) {
   return out;
 }
 
+std::string_view level_name(Finding::Level level) {
+  switch (level) {
+    case Finding::Level::good:
+      return "good";
+    case Finding::Level::warning:
+      return "warning";
+    case Finding::Level::bad:
+      break;
+  }
+  return "bad";
+}
+
 std::string preflight_text(const failover::Preflight& preflight) {
   std::vector<Finding> sorted = preflight.findings;
   std::ranges::stable_sort(sorted, [](const Finding& a, const Finding& b) { return a.level > b.level; });
   std::string out;
   for (const Finding& f : sorted) {
-    const char* level = f.level == Finding::Level::good      ? "good"
-                        : f.level == Finding::Level::warning ? "warning"
-                                                             : "bad";
-    out += fmt::format("{:<8} {}{}{}: {}\n", level, f.topology, f.topology.empty() ? "" : " ", f.what, f.text);
+    out += fmt::format("{:<8} {}{}{}: {}\n", level_name(f.level), f.topology, f.topology.empty() ? "" : " ", f.what,
+                       f.text);
   }
   return out;
 }

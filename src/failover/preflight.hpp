@@ -33,6 +33,8 @@ std::vector<failover::Finding> preflight_facts(const PreflightTopology& topology
 // What each action would be asked: of every fence once, of promotions and moves once for each standby.
 std::vector<Actor::Question> preflight_questions(const PreflightTopology& topology);
 
+// "good", "warning" or "bad".
+std::string_view level_name(failover::Finding::Level level);
 // "good  main  promote promote-two: ..." a line each, bad ones first.
 std::string preflight_text(const failover::Preflight& preflight);
 // Whether nothing is bad.

@@ -2,6 +2,7 @@
 writes rows. What was acknowledged is there afterwards, and never two servers take writes.
 
 The long run tries each way to lose a primary several times."""
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from agent import Agent, wait_for
 from etcd_cluster import EtcdCluster
 from servers import Postgres, temporary_directory, wait_until
+from test_cli_json import holds
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the servers run as a user of their own, and that needs root")
 
@@ -248,6 +250,15 @@ def test_in_mode_assist_a_human_says_whom(site):
     wait_for(lambda: set(site.states()) == {"awaiting"}, 40, "it is asked")
     a = site.agents["a"]
     recovery = site.policy(a)["recovery"]
+    for words in (["explain", recovery], ["replay", recovery], ["replay", recovery, "--without", "b"]):
+        done = a.ctl("failover", *words, "--json")
+        said = json.loads(done.stdout)
+        holds(f"vitalctl failover {words[0]}", said)
+        assert said["decisions"][-1]["to"] == "awaiting" and said["id"] == recovery
+        assert done.returncode == (0 if said.get("is_same", True) else 1)
+    checked = json.loads(a.ctl("failover", "check", "--json").stdout)
+    holds("vitalctl failover check", checked)
+    assert not checked["is_green"] and any(f["level"] == "bad" and f["what"] == "primary" for f in checked["findings"])
     wrong = a.ctl("failover", "approve", recovery, "--to", "one")
     assert wrong.returncode != 0 and "it would promote two, not one" in wrong.stderr
     assert a.ctl("failover", "approve", "main-of-nobody", "--to", "two").returncode != 0
