@@ -320,7 +320,7 @@ class Certificates:
         self.directory = Temporary.directory("tls", base="/tmp")
         self.directory.chmod(0o755)
         self.ca = self._path("ca.pem")
-        self._openssl("req", "-x509", *self._new_key("ca.key"), "-subj", "/CN=vitald test authority", "-days", "10",
+        self._openssl("req", "-x509", *self._new_key("ca.key"), "-subj", "/CN=vitald test authority", "-days", "30",
                       "-out", self.ca)
         self.other_ca = self._path("other.pem")  # knows nothing of ours
         self._openssl("req", "-x509", *self._new_key("other.key"), "-subj", "/CN=another authority", "-days", "10",
