@@ -219,6 +219,8 @@ Json value_of(const Key& k) {
       return duration();
     case Kind::integer:
       return number("integer", range_of(k));
+    case Kind::size:
+      return size();
     case Kind::number:
       return number("number", range_of(k));
     case Kind::boolean:

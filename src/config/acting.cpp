@@ -54,7 +54,7 @@ class PolicyReader {
   void read(FailoverPolicyPlan& out) {
     if (const auto mode = s_.choice("mode")) out.mode = mode_of(*mode);
     out.max_lag = s_.duration("max_lag");
-    if (const auto bytes = s_.integer("max_lag_bytes")) out.max_lag_bytes = static_cast<double>(*bytes);
+    if (const auto bytes = s_.size("max_lag_bytes")) out.max_lag_bytes = static_cast<double>(*bytes);
     out.is_synchronous = s_.boolean("synchronous").value_or(false);
     for (const auto& [member, zone] : s_.labels("zones").value_or(std::vector<std::pair<std::string, std::string>>{})) {
       if (!is_member(member)) s_.complain("zones", fmt::format("there is no member '{}'", one_line(member, 64)));

@@ -15,6 +15,7 @@ enum class Kind : std::uint8_t {
   texts,  // a list, or one scalar
   duration,
   integer,
+  size,  // 64KiB
   number,
   boolean,
   choice,

@@ -297,11 +297,7 @@ void read_log(const Section& log, Config& config) {
 void read_journal(const Section& journal, Config& config) {
   config.journal.is_enabled = journal.boolean("enabled").value_or(config.journal.is_enabled);
   config.journal.max_age = journal.duration("max_age").value_or(config.journal.max_age);
-  const Node* size = journal.get("max_size");
-  if (size == nullptr) return;
-  constexpr double least = 1U << 20U, most = 1ULL << 40U;
-  const Reader reader{journal.problems(), *size, journal.path_of("max_size")};
-  config.journal.max_bytes = reader.size(std::pair(least, most)).value_or(config.journal.max_bytes);
+  config.journal.max_bytes = journal.size("max_size").value_or(config.journal.max_bytes);
 }
 
 void read_node(const Section& node, Plan& plan, const Environment& environment) {

@@ -66,6 +66,8 @@ std::string type_of(const Key& k) {
       return "duration";
     case Kind::integer:
       return fmt::format("{:.0f} to {:.0f}", k.min, k.max);
+    case Kind::size:
+      return "size";
     case Kind::number:
       return "number";
     case Kind::boolean:

@@ -92,6 +92,12 @@ std::optional<std::int64_t> Section::integer(std::string_view key) const {
   return Reader{problems_, *n, path_of(key)}.integer(range(row(key, Kind::integer)));
 }
 
+std::optional<std::uint64_t> Section::size(std::string_view key) const {
+  const Node* n = get(key);
+  if (n == nullptr) return {};
+  return Reader{problems_, *n, path_of(key)}.size(range(row(key, Kind::size)));
+}
+
 std::optional<double> Section::number(std::string_view key) const {
   const Node* n = get(key);
   if (n == nullptr) return {};

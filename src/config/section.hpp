@@ -48,6 +48,7 @@ class Section {
   std::optional<std::vector<std::string>> texts(std::string_view key) const;
   std::optional<Duration> duration(std::string_view key) const;
   std::optional<std::int64_t> integer(std::string_view key) const;
+  std::optional<std::uint64_t> size(std::string_view key) const;  // bytes
   std::optional<double> number(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
   std::optional<std::string> choice(std::string_view key) const;
