@@ -7,6 +7,7 @@
 
 using namespace vital::redis;
 using vital::check::Cause;
+using vital::check::fact_of;
 using vital::check::Result;
 using vital::check::Verdict;
 using Status = vital::net::Framing::Status;
@@ -157,8 +158,8 @@ TEST_CASE("INFO against what is demanded") {
 TEST_CASE("a replica says whether it is linked to its master, and how it stands apart from that") {
   const auto told = [](const std::string& info) {
     const Result result = judge(Info("role:slave\r\nslave_repl_offset:42\r\n" + info), {}, "here", 10000);
-    CHECK(check::fact_of(result, "position") == "42");
-    return check::fact_of(result, "link") + "/" + check::fact_of(result, "apart_from_link");
+    CHECK(fact_of(result, "position") == "42");
+    return fact_of(result, "link") + "/" + fact_of(result, "apart_from_link");
   };
   CHECK(told("master_link_status:up\r\n") == "up/");
   const std::string down = "master_link_status:down\r\nmaster_link_down_since_seconds:5\r\n";
