@@ -22,6 +22,7 @@ namespace {
 
 constexpr Duration preflight_until_green = 5s;
 constexpr Duration preflight_every = 5min;
+constexpr Duration store_patience = 5s;
 constexpr Duration preflight_patience = 5s;  // for one action
 constexpr Duration of_late = 1min;
 constexpr Duration late_turn = 2s;
@@ -164,6 +165,7 @@ void FailoverControl::adopt(Now now, const Config& config, std::string_view save
   }
   not_ready_ = std::move(not_ready);
   preflight_at_.reset();
+  adopted_at_ = now.mono;
   perform(policies_->adopt(now, plans(), saved));
   show(now);
 }
@@ -222,7 +224,11 @@ void FailoverControl::tick(Now now, const Snapshot& snapshot) {
   const Duration every = not_ready_.empty() ? preflight_every : preflight_until_green;
   const bool is_auto = std::any_of(config_->policies.begin(), config_->policies.end(),
                                    [](const auto& p) { return p.mode == failover::Mode::automatic; });
-  if (is_auto && !is_preflight_under_way_ && (!preflight_at_ || now.mono - *preflight_at_ > every)) {
+  const bool is_due = is_auto && !is_preflight_under_way_ && (!preflight_at_ || now.mono - *preflight_at_ > every);
+  // The first one waits a moment for the store's first answer.
+  const bool is_too_early = is_due && !preflight_at_ && now.mono - adopted_at_ < store_patience &&
+                            cluster_->seen().health == failover::StoreHealth::unreachable;
+  if (is_due && !is_too_early) {
     preflight_at_ = now.mono;
     ask_preflight({});
   }

@@ -107,6 +107,7 @@ class FailoverControl {
   std::map<std::string, std::string> not_ready_;  // topologies of mode auto that act as assist, and why
   std::map<std::string, Count> counts_;
   failover::Preflight preflight_;
+  Instant adopted_at_{};
   std::optional<Instant> preflight_at_;
   bool is_preflight_under_way_ = false;
   bool is_leaving_ = false;

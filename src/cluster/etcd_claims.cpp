@@ -29,7 +29,8 @@ void EtcdStore::mind(Instant now, const std::string& topology, Claim& claim) {
       return;
     case Claim::State::idle:
       // Only where the last look found nobody: a lease that cannot be used is not worth a write.
-      if (claim.is_wanted && now >= claim.next_at && looked_at_ && !holders_.contains(topology)) grant(now, topology);
+      if (claim.is_wanted && now >= claim.next_at && looked_at_ && !must_look_ && !holders_.contains(topology))
+        grant(now, topology);
       return;
     case Claim::State::held:
       if (!claim.is_wanted) {
@@ -78,7 +79,8 @@ void EtcdStore::take(Instant now, const std::string& topology) {
            claim.state = Claim::State::returning;
            claim.next_at = came;
            next_look_ = came;
-           looked_at_.reset();
+           must_look_ = true;
+           if (!claimed.is_ok()) looked_at_.reset();
            return give_back(came, topology, claim);
          }
          claim.state = Claim::State::held;

@@ -130,6 +130,7 @@ void EtcdStore::look(Instant now) {
 void EtcdStore::looked(Instant issued, const etcd::Ranged& found) {
   revision_ = found.revision;
   looked_at_ = issued;
+  must_look_ = false;
   holders_.clear();
   failover::SharedRecord record;
   std::vector<VoteBook::Written> votes;

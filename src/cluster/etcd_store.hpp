@@ -133,6 +133,7 @@ class EtcdStore {
   bool is_looking_ = false;
   Instant next_look_{};
   std::optional<Instant> looked_at_;  // when the last good look was asked for
+  bool must_look_ = false;            // somebody took what it showed as free
   std::int64_t revision_ = 0;
   failover::StoreHealth trouble_ = failover::StoreHealth::unreachable;  // what it is if the last look is too old
   std::string trouble_text_ = "has not answered yet";

@@ -66,7 +66,7 @@ def wait_for(claim, timeout=15.0, what=""):
             said = error
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout} s: {what or claim}; last: {said!r}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def free_port():

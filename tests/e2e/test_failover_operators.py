@@ -24,7 +24,6 @@ def test_a_declined_recovery_is_parked_and_one_that_was_acknowledged_is_asked_fo
         assert "awaiting to parked: declined" in pairs.ctl("explain", recovery)
         late = pairs.agent.ctl("failover", "approve", recovery, "--to", "two")
         assert late.returncode != 0 and "nothing is asked for now: it is parked" in late.stderr, late
-        time.sleep(1)  # the second is part of a recovery's id
         assert pairs.diary() == []
         assert pairs.ctl("acknowledge", recovery) == "acknowledged\n"
         again = pairs.wait_state("awaiting")["recovery"]
@@ -44,7 +43,9 @@ def test_a_fence_that_fails_parks_it_until_somebody_has_looked():
         parked = pairs.wait_state("parked")
         assert set(pairs.diary()) == {"fence one"} and pairs.get("main", "two") == "standby"
         said = pairs.ctl("explain", parked["recovery"])
-        assert "fencing to undoing: failed" in said and "undoing to parked" in said, said
+        assert "fencing to undoing: failed: " in said and "undoing to parked: failed: " in said, said
+        assert "told to refuse; what was done is taken back" in said, said
+        assert "told to refuse; what was done is taken back; a human must look" in pairs.ctl("status")
         time.sleep(1)  # it does not try again by itself
         assert pairs.policy()["state"] == "parked"
         pairs.refuse("fence", False)

@@ -108,12 +108,27 @@ bool Policy::is_calm() const {
                       [&](const Entry& e) { return e.topology == plan_.topology && e.phase == Phase::parked; });
 }
 
+// In words. Whoever looks at a parked recovery wants to know what went wrong first.
+std::string Policy::reason_of(const Row& row, const Facts& f) {
+  std::string out = row.when == When::always ? std::string(row.reason) : why(row.when, f, plan_);
+  if (row.when == When::step_failed || row.when == When::step_vetoed) {
+    if (!steps_.text().empty()) out += ": " + one_line(steps_.text(), 200);
+  }
+  if (row.to == State::undoing && state_ != State::undoing) trouble_ = out;
+  if (row.to == State::parked && state_ == State::undoing) {
+    out = trouble_ + "; " + (row.when == When::steps_finished ? std::string(row.reason) : out);
+  }
+  if (row.to == State::parked && state_ != State::parked) parked_for_ = out;
+  if (row.to == State::parked && state_ == State::parked && !parked_for_.empty()) out = parked_for_ + "; " + out;
+  return out;
+}
+
 void Policy::judge(Now now) {
   if (is_calm()) return;
   for (int i = 0; i < most_rows_at_once; ++i) {
     const Facts f = facts(now);
     const Row& row = decide(state_, f, plan_);
-    reason_ = row.when == When::always ? std::string(row.reason) : why(row.when, f, plan_);
+    reason_ = reason_of(row, f);
     const bool is_news = &row != last_row_;
     last_row_ = &row;
     if (is_news || row.to != state_ || row.effect == Do::run_next) {
@@ -363,7 +378,10 @@ const std::vector<StepPlan>& Policy::stopping() const {
 void Policy::begin_recovery(Now now, const Facts& f) {
   forget_recovery();
   planned_to_ = f.planned_to;
-  recovery_.id = plan_.topology + "-" + compact_wall(now.wall) + "-" + node_;
+  const std::string id = plan_.topology + "-" + compact_wall(now.wall) + "-" + node_;
+  same_id_ = id == last_id_ ? same_id_ + 1 : 1;
+  last_id_ = id;
+  recovery_.id = same_id_ > 1 ? id + "-" + std::to_string(same_id_) : id;  // two within one second
   recovery_.from = f.primary;
   recovery_.to = choose(f, plan_).name;
   recovery_.began = now.wall;
@@ -375,6 +393,8 @@ void Policy::forget_recovery() {
   steps_ = StepRun();
   acted_.clear();
   planned_to_.clear();
+  trouble_.clear();
+  parked_for_.clear();
   has_begun_step_ = may_be_promoted_ = is_declined_ = is_acknowledged_ = false;
   fenced_at_.reset();
 }

@@ -112,6 +112,7 @@ class Policy {
   void publish_votes(Now now);
   bool is_calm() const;
   void judge(Now now);
+  std::string reason_of(const Row& row, const Facts& f);
   void perform(Now now, const Row& row, const Facts& facts);
   void enter(Now now, State state);
   const std::vector<StepPlan>& stopping() const;
@@ -141,6 +142,10 @@ class Policy {
   State state_ = State::observing;
   Instant entered_;
   std::string reason_;
+  std::string trouble_;     // why what was begun is taken back
+  std::string parked_for_;  // why a human must look
+  std::string last_id_;     // of recoveries, before the number that tells two of a second apart
+  unsigned same_id_ = 0;
   const Row* last_row_ = nullptr;
   Recovery recovery_;
   StepRun steps_;

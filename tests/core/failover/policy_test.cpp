@@ -63,13 +63,13 @@ struct Agent {
     effects.clear();
   }
   // How the step that was asked for last ends.
-  void answer(Outcome outcome) {
+  void answer(Outcome outcome, const std::string& text = "") {
     RunStep step;
     for (const Effect& e : std::exchange(effects, {})) {
       if (const auto* s = std::get_if<RunStep>(&e)) step = *s;
     }
     now.mono += 10ms;
-    take(policies.apply(now, StepDone{step.recovery, step.step, step.attempt, step.verb, outcome, ""}));
+    take(policies.apply(now, StepDone{step.recovery, step.step, step.attempt, step.verb, outcome, text}));
   }
   Record written() const {
     std::string text;
@@ -240,6 +240,41 @@ TEST_CASE("whoever goes on with what may have promoted writes that down, and tak
     CHECK(a.count<RunStep>() == (may_be_promoted ? 0 : 1));
     CHECK(a.state() == (may_be_promoted ? State::parked : State::undoing));
   }
+}
+
+TEST_CASE("a parked recovery says what went wrong first") {
+  Agent a;
+  a.pass(70, true);
+  a.pass(12, false);
+  a.grant();
+  a.effects.clear();
+  a.pass(1, false);
+  a.write();
+  a.pass(1, false);
+  REQUIRE(a.state() == State::fencing);
+  for (int i = 0; i < 20 && a.state() == State::fencing; ++i) {
+    a.answer(Outcome::failed, "it is told to refuse");
+    a.now.mono += StepRun::pause;
+    a.take(a.policies.apply(a.now, Tick{}));
+  }
+  REQUIRE(a.state() == State::parked);  // there was nothing to take back
+  CHECK(a.why() == "failed: it is told to refuse; what was done is taken back; a human must look");
+}
+
+TEST_CASE("two recoveries of the same second have two ids") {
+  FailoverPolicyPlan asking = plan();
+  asking.mode = Mode::assist;
+  Agent a(asking);
+  a.pass(70, true);
+  a.pass(12, false);
+  REQUIRE(a.state() == State::awaiting);
+  const std::string first = a.policies.find("main")->recovery().id;
+  a.take(a.policies.apply(a.now, Command(Decline{first, "kim"})));
+  REQUIRE(a.state() == State::parked);
+  a.take(a.policies.apply(a.now, Command(Acknowledge{first, "kim"})));
+  for (int i = 0; i < 5; ++i) a.take(a.policies.apply(a.now, Tick{}));
+  REQUIRE(a.state() == State::awaiting);
+  CHECK(a.policies.find("main")->recovery().id != first);
 }
 
 TEST_CASE("what holds the agents together outlives each of them: a new one reads it, and waits") {
