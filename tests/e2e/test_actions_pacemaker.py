@@ -64,6 +64,7 @@ def kind(cluster, wish, node, at="n1", **options):
     return Kind(f"pacemaker.{wish}", inside=cluster.node(at), node=node, **options)
 
 
+@pytest.mark.long
 def test_a_group_is_moved_believed_when_all_of_it_runs_there_and_its_constraint_is_cleared(cluster):
     move = kind(cluster, "move", "n2", resource="app")
     assert move.check(timeout="10s").verdict == "pass", move.check(timeout="10s").text

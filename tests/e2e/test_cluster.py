@@ -41,6 +41,7 @@ def test_two_contenders_hand_the_lease_back_and_forth_and_never_both_hold_it(etc
     assert not a.errors.read_text() and not b.errors.read_text()
 
 
+@pytest.mark.long
 def test_the_lease_outlives_the_end_of_the_leader_of_etcd_and_its_being_frozen(etcd):
     with Node(etcd, "a", ttl_ms=12000, margin_ms=2000) as a, Node(etcd, "b", ttl_ms=12000, margin_ms=2000) as b:
         token = a.wait_held() if not any(map(is_ours, b.lines)) else b.wait_held()
@@ -142,6 +143,7 @@ def test_with_authentication_a_password_is_needed_and_a_new_token_taken_when_the
         assert "canary" not in str(a.lines) + str(b.lines)
 
 
+@pytest.mark.long
 def test_a_full_etcd_keeps_the_lease_and_gives_no_new_one():
     with EtcdCluster(1, quota=2 * 1024 * 1024) as etcd:
         with Node(etcd, "a") as a:

@@ -138,7 +138,7 @@ def test_each_check_has_a_page_that_shows_its_options_as_the_program_knows_them(
 
 
 def test_a_check_without_a_page_and_a_page_without_its_table_are_told_in_one_line(tmp_path):
-    for part in ("scripts/docs", "scripts/lib.sh", "docs/configuration.md"):
+    for part in ("scripts/docs", "scripts/lib.sh", "docs/configuration.md", "docs/actions.md"):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     shutil.copytree(ROOT / "docs/checks", tmp_path / "docs/checks")

@@ -140,6 +140,7 @@ def test_timeouts_under_a_cpu_quota_prove_nothing_until_there_is_air_again():
             assert float(throttled[0].split()[1]) > 1
 
 
+@pytest.mark.long
 def test_a_check_that_passed_stays_so_while_a_quota_starves_the_agent():
     with hostile.Peer(hostile.silent) as silent, Listener() as well:
         checks = {"app": tcp(well.address, interval="2s", timeout="1s", edge_interval="1s", max_age="1m")}

@@ -238,6 +238,7 @@ def test_ocf_a_wanted_role_is_judged(tmp_path):
     assert (probe.verdict, probe.facts["role"]) == ("pass", "promoted")
 
 
+@pytest.mark.long
 def test_every_installed_ocf_agent_with_metadata_answers_monitor_in_time():
     agents = sorted(p for p in OCF.glob("*") if os.access(p, os.X_OK)) if OCF.exists() else []
     if not agents:

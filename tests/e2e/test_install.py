@@ -142,6 +142,7 @@ def test_from_an_empty_directory_to_a_green_check(installed, stranger, record_pr
     print(f"from an empty directory to a green check in {time.monotonic() - began:.1f} s")
 
 
+@pytest.mark.long
 def test_the_example_project_builds_tests_and_installs_itself_with_what_is_installed(installed, stranger):
     root, prefix = installed
     place, environment = stranger

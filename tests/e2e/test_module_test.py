@@ -129,8 +129,10 @@ TABLES = [
 
 @pytest.mark.parametrize("module, word, line, text",
                          [("misbehaves", f"how={how}", line, text) for how, line, text in BLOCKING] +
-                         [("async_misbehaves", f"how={how}", line, text) for how, line, text in ASYNC] +
-                         [("plain", f"lie={lie}", line, text) for lie, line, text in LIES])
+                         [pytest.param("async_misbehaves", f"how={how}", line, text, marks=pytest.mark.long) for how, line, text in ASYNC[2:]] +
+                         [("async_misbehaves", f"how={how}", line, text) for how, line, text in ASYNC[:2]] +
+                         [pytest.param("plain", f"lie={lie}", line, text, marks=pytest.mark.long) for lie, line, text in LIES[3:]] +
+                         [("plain", f"lie={lie}", line, text) for lie, line, text in LIES[:3]])
 def test_a_rogue_fails_the_line_that_is_about_it(module, word, line, text):
     # Who ends by himself has time to, on a busy machine too.
     lines = trial(ROGUES / f"{module}.so", word, timeout="500ms" if "500ms" in text else "5s")

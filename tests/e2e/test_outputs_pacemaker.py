@@ -98,6 +98,7 @@ def test_a_drain_moves_it_too_and_a_stopped_agent_leaves_the_attribute(address):
     agents["n1"].wait_ready()
 
 
+@pytest.mark.long
 def test_an_attribute_that_pacemaker_lost_is_published_again(address):
     cluster, agents = address
     fail(cluster, "n1")
@@ -108,6 +109,7 @@ def test_an_attribute_that_pacemaker_lost_is_published_again(address):
     wait_for(lambda: cluster.attribute("n1") == "red" and cluster.address_is_on("n2"), 20, "and set right")
 
 
+@pytest.mark.long
 def test_dampening_is_pacemakers_own_and_the_output_is_pending_meanwhile(address):
     cluster, agents = address
     agents["n1"].reload(config([{**OUTPUT, "dampening": "3s"}]))

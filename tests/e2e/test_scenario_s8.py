@@ -13,6 +13,8 @@ import pytest
 from agent import VITALD
 from netns import InNetwork, Network
 
+pytestmark = pytest.mark.long
+
 # As the profiles, with shorter intervals: the lenient one makes two further attempts, waits in between, and wants three bad
 # results in a row; the strict one believes the second attempt.
 LENIENT = {"interval": "7s", "timeout": "2s", "retries": 2, "retry_delay": "100ms", "edge_interval": "3500ms", "rise": 2, "fall": 3}

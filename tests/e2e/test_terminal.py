@@ -28,7 +28,9 @@ class Terminal:
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
         environment = {**os.environ, "TERM": "xterm", "VITALD_SOCKET": str(socket)}
         environment.pop("NO_COLOR", None)
-        self.process = subprocess.Popen([VITALCTL, *argv], stdin=child, stdout=child, stderr=child, env=environment)
+        self.process = subprocess.Popen([VITALCTL, *argv], stdin=child, stdout=child, stderr=child, env=environment,
+                                        # Whoever runs the tests in the background ignores interrupts; a terminal does not.
+                                        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         os.close(child)
         self.seen = ""
 
