@@ -13,7 +13,9 @@ namespace {
 class Ldap final : public Blocking {
  public:
   explicit Ldap(const Options& o)
-      : limits_(SyncLimits::options(o)), wants_syncrepl_(o.boolean("syncrepl") || limits_.contact_s.is_set()) {
+      : limits_(SyncLimits::options(o)),
+        wants_syncrepl_(o.boolean("syncrepl") || limits_.contact_s.is_set()),
+        role_(o.text("role")) {
     place_.uri = o.text("uri");
     place_.family = family_option(o);
     place_.uses_start_tls = o.boolean("start_tls");
@@ -123,12 +125,21 @@ class Ldap final : public Blocking {
     const std::unique_ptr<Session> session = Session::open(place_, fuse, watch, seen);
     Result result =
         search_ ? judge(*session, *search_, place_.as()) : pass("bound to " + place_.target + " as " + place_.as());
-    if (!search_ && !provider_ && !wants_syncrepl_ && write_dn_.empty()) return result;
+    if (!search_ && !provider_ && !wants_syncrepl_ && !wants_role() && write_dn_.empty()) return result;
     Findings found;
     if (result.verdict == Verdict::pass) {
-      if (wants_syncrepl_) look_at_syncrepl(*session, found, result);
+      std::optional<std::vector<SyncRepl>> follows;
+      if (wants_syncrepl_ || wants_role()) follows = syncrepls(*session);
+      // With a role asked for, one that follows nobody is a provider and no mistake.
+      const bool is_provider = wants_role() && follows && follows->empty();
+      if (wants_syncrepl_ && !is_provider) {
+        timeval now{};
+        gettimeofday(&now, nullptr);
+        ldap::judge(follows.value_or(std::vector<SyncRepl>{}), static_cast<double>(now.tv_sec), limits_, found, result);
+      }
       if (provider_) compare(*session, fuse, found, result);
-      if (!write_dn_.empty()) write(*session, found, result);
+      const bool is_writable = !write_dn_.empty() && write(*session, found, result);
+      if (wants_role()) judge_role(follows, is_writable, role_, found, result);
     }
     watch.lap(Phase::exchange);
     return found.into(std::move(result), place_.target);
@@ -205,7 +216,10 @@ class Ldap final : public Blocking {
     }
   }
 
-  void look_at_syncrepl(const Session& session, Findings& found, Result& result) const {
+  bool wants_role() const { return role_ != "none"; }
+
+  // Whom it follows; empty if cn=Monitor cannot be read there.
+  static std::optional<std::vector<SyncRepl>> syncrepls(const Session& session) {
     Search s;
     s.base = "cn=Databases,cn=Monitor";
     s.filter = "(objectClass=olmSyncReplInstance)";
@@ -221,15 +235,14 @@ class Ldap final : public Blocking {
                        value("olmSRLastContact")});
       }
     } catch (const Stop& stop) {
-      if (stop.result.cause != Cause::content) throw;  // no cn=Monitor there: nothing to be seen
+      if (stop.result.cause != Cause::content) throw;
+      return {};  // no cn=Monitor there: nothing to be seen
     }
-    timeval now{};
-    gettimeofday(&now, nullptr);
-    ldap::judge(all, static_cast<double>(now.tv_sec), limits_, found, result);
+    return all;
   }
 
   // The time, in an entry that is ours alone.
-  void write(const Session& session, Findings& found, Result& result) const {
+  bool write(const Session& session, Findings& found, Result& result) const {
     const Duration began = monotonic_now();
     char text[64];
     const time_t now = time(nullptr);
@@ -239,20 +252,26 @@ class Ldap final : public Blocking {
     try {
       session.replace(write_dn_, write_attribute_, text);
       result.measure("write", std::chrono::duration<double>(monotonic_now() - began).count(), "s");
+      return true;
     } catch (const Stop& stop) {
-      found.add(stop.result.verdict, stop.result.cause, stop.result.text);
+      // A consumer takes none, and that is as it should be where any role is.
+      const bool is_no_wonder = stop.result.cause == Cause::role && (role_ == "any" || role_ == "consumer");
+      if (!is_no_wonder) found.add(stop.result.verdict, stop.result.cause, stop.result.text);
     }
+    return false;
   }
 
   Place place_;
   SyncLimits limits_;
   bool wants_syncrepl_;
+  std::string role_;
   std::optional<Search> search_;
   std::optional<Place> provider_;
   std::string sync_base_, write_dn_, write_attribute_;
 };
 
 constexpr const char* mechanisms[] = {"none", "external", nullptr};
+constexpr const char* roles[] = {"none", "any", "provider", "consumer", nullptr};
 constexpr const char* scopes[] = {"base", "one", "sub", nullptr};
 constexpr const char* tls_modes[] = {"require", "verify", nullptr};
 
@@ -286,6 +305,10 @@ constexpr OptionRow options[] = {
     {"fail_lag", Type::duration, nullptr, "further behind than this is a failure", "10m"},
     {"syncrepl", Type::boolean, "false",
      "true: each syncrepl of this server must be connected and in its phase Persist, by cn=Monitor"},
+    {"role", Type::choice, "none",
+     "what it must be, by cn=Monitor: a provider follows nobody, a consumer does; any: it says which, for a topology; "
+     "none: not asked",
+     "any", 0, roles},
     {"warn_contact", Type::duration, nullptr, "a syncrepl that heard nothing for longer than this is a warning", "1h"},
     {"fail_contact", Type::duration, nullptr, "one that heard nothing for longer than this is a failure"},
     {"write_dn", Type::string, nullptr, "an entry of this check's own, into which the time is written",

@@ -157,4 +157,22 @@ inline void judge(const std::vector<SyncRepl>& all, double now_s, const SyncLimi
   if (longest) limits.contact_s.measure(result, "last_contact", *longest, "s");
 }
 
+// The fact `role`, in the words of a topology: primary (it follows nobody), standby, or mirror: it follows another and
+// takes writes itself, so that the address decides who is primary. `follows` is empty if that cannot be seen.
+inline void judge_role(const std::optional<std::vector<SyncRepl>>& follows, bool is_writable, std::string_view wanted,
+                       Findings& found, Result& result) {
+  if (!follows) {
+    return found.add(Verdict::unknown, Cause::config,
+                     "its role cannot be seen: cn=Monitor needs `database monitor`, which this user may read");
+  }
+  const bool is_consumer = !follows->empty();
+  result.fact("role", !is_consumer ? "primary" : is_writable ? "mirror" : "standby");
+  if (wanted == "provider" && is_consumer && !is_writable) {
+    found.add(Verdict::fail, Cause::role,
+              "it is a consumer of " + tidy(follows->front().provider, 80) + ", expected a provider");
+  } else if (wanted == "consumer" && !is_consumer) {
+    found.add(Verdict::fail, Cause::role, "it is a provider, expected a consumer");
+  }
+}
+
 }  // namespace vital::check::ldap

@@ -99,6 +99,28 @@ def quiet(server):
     return worker_probe("ldap", bound(server, syncrepl=True), timeout="5s")
 
 
+def test_who_is_provider_and_who_consumer_is_a_role_for_topologies(pair):
+    provider, consumer = pair
+    assert judge("ldap", bound(provider, role="any", syncrepl=True), "pass", "none").facts["role"] == "primary"
+    probe = judge("ldap", bound(consumer, role="any", syncrepl=True, write_dn=provider.canary), "pass", "none")
+    assert (probe.facts["role"], probe.facts["link"]) == ("standby", "up")
+    judge("ldap", bound(provider, role="consumer"), "fail", "role", says="it is a provider, expected a consumer")
+    judge("ldap", bound(consumer, role="provider"), "fail", "role", says="it is a consumer of ldap")
+    judge("ldap", bound(consumer, role="provider", write_dn=provider.canary), "fail", "role")
+    judge("ldap", {"uri": provider.uri, "role": "any"}, "unknown", "config", says="its role cannot be seen")
+    assert "role" not in judge("ldap", bound(provider), "pass", "none").facts
+
+
+def test_a_consumer_whose_provider_is_gone_is_still_a_consumer(pair):
+    provider, consumer = pair
+    provider.hang()
+    try:
+        probe = judge("ldap", bound(consumer, role="any"), "pass", "none")
+        assert probe.facts["role"] == "standby"
+    finally:
+        provider.resume()
+
+
 def test_a_provider_that_hangs_does_not_make_the_consumer_late(pair):
     provider, consumer = pair
     provider.hang()
