@@ -172,8 +172,8 @@ def etcd():
 
 def test_etcds_key_follows_and_goes_away_with_an_agent_that_dies(etcd):
     key = "/health/web/n1"
-    with Told([{"type": "etcd", "service": "web", "endpoints": ["http://127.0.0.1:1", etcd.url], "key": key, "ttl": "2s",
-                "interval": "500ms", "on_stop": "withdraw"}]) as told:
+    with Told([{"type": "etcd", "service": "web", "endpoints": ["http://127.0.0.1:1", etcd.url], "key": key, "ttl": "4s",
+                "interval": "1s", "on_stop": "withdraw"}]) as told:
         wait_for(lambda: etcd.value(key) == {"node": "n1", "service": "web", "status": "pass", "weight": 100})
         told.fail()
         wait_for(lambda: etcd.value(key)["status"] == "fail")
@@ -184,7 +184,7 @@ def test_etcds_key_follows_and_goes_away_with_an_agent_that_dies(etcd):
         wait_for(lambda: told.output("etcd")["repairs"] == 1 and etcd.value(key))
         etcd.ctl("put", key, "edited")
         wait_for(lambda: told.output("etcd")["repairs"] == 2 and etcd.value(key)["status"] == "pass")
-        time.sleep(2.5)  # longer than the lease: it is kept alive
+        time.sleep(4.5)  # longer than the lease: it is kept alive
         assert etcd.value(key)
         told.agent.kill9()
         wait_for(lambda: etcd.value(key) is None, what="the lease runs out")
@@ -205,7 +205,7 @@ def test_etcd_with_authentication_and_after_a_restart_of_etcd(tmp_path):
                         ["role", "grant-permission", "health", "readwrite", "--prefix=true", "/health/"],
                         ["user", "grant-role", "vitald", "health"], ["auth", "enable"]):
             server.ctl(*command)
-        output = {"type": "etcd", "endpoints": [server.url], "key": "/health/n1", "ttl": "20s", "interval": "500ms", "user": "vitald",
+        output = {"type": "etcd", "endpoints": [server.url], "key": "/health/n1", "ttl": "20s", "interval": "1s", "user": "vitald",
                   "password_file": str(password)}
         with Told([output]) as told:
             told.wait_for_state("etcd", "ok")
