@@ -66,7 +66,8 @@ std::string encode(const Facts& f) {
   out.add("parked", f.parked_recovery)
       .add("orphan", f.orphan)
       .add("orphan_to", f.orphan_to)
-      .add("tries", f.orphan_tries);
+      .add("tries", f.orphan_tries)
+      .flag("unmoved", f.is_left_unmoved);
   out.add("planned_to", f.planned_to);
   out.add("recovery", f.recovery).add("from", f.from).add("to", f.to).add("left", f.left).add("shown", name(f.shown));
   out.flag("lost_lease", f.has_lost_lease).add("steps", name(f.steps)).flag("touched", f.is_touched);
@@ -126,6 +127,7 @@ std::optional<Facts> decode_facts(std::string_view line) {
   f.orphan = in.text("orphan");
   f.orphan_to = in.text("orphan_to");
   f.orphan_tries = count("tries");
+  f.is_left_unmoved = in.flag("unmoved");
   f.planned_to = in.text("planned_to");
   f.recovery = in.text("recovery");
   f.from = in.text("from");

@@ -88,6 +88,7 @@ struct Facts {
   std::string parked_recovery;    // waits for a human
   std::string orphan, orphan_to;  // begun by an owner that is gone; `to` once it may have been promoted
   unsigned orphan_tries = 0;
+  bool is_left_unmoved = false;  // whoever promoted the primary that is now was lost before clients were moved
 
   std::string planned_to;  // an operator moves the role there, though the primary lives
   // Our own recovery.

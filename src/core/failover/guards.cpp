@@ -232,7 +232,8 @@ Held astray(const Facts& f, const FailoverPolicyPlan& p) {
 }
 
 Held not_reasserted(const Facts& f, const FailoverPolicyPlan& p) {
-  if (!p.is_reasserted || p.move.empty()) return "reassert is not configured";
+  // Whoever promoted this primary and was lost before it moved the clients is gone: that is done to its end.
+  if ((!p.is_reasserted && !f.is_left_unmoved) || p.move.empty()) return "reassert is not configured";
   if (p.mode != Mode::assist && p.mode != Mode::automatic) return "mode " + std::string(name(p.mode));
   for (const auto guard : {stopped_by_human, doubting, starting, storeless, brake_on, parked_before, others_at_work}) {
     if (std::string held = guard(f, p); !held.empty()) return held;

@@ -135,6 +135,8 @@ void Policy::facts_of_record(Now now, Facts& f) const {
         f.orphan_to = e.phase == Phase::fencing && !e.is_bound ? std::string() : e.to;
       } else if (e.to == sight_.primary) {
         is_done = e.phase != Phase::fencing;
+        const bool is_recent = age_of(phase_key(e), now) < milliseconds(plan_.cool_down);
+        f.is_left_unmoved = f.is_left_unmoved || (is_done && is_recent);
       }
     }
     if (!is_done) continue;

@@ -345,6 +345,23 @@ TEST_CASE("who was primary last is in the record, with how far it was, and does 
   CHECK(after.policies.find("main")->last_primary()->position == "0/3000060");
 }
 
+TEST_CASE("whoever promoted and was lost before clients were moved: another one moves them, asked to reassert or not") {
+  for (const Phase phase : {Phase::fencing, Phase::promoting, Phase::moving}) {
+    for (const auto began : {1min, 300min}) {
+      CAPTURE(name(phase), began.count());
+      Agent a;
+      a.pass(70, true);
+      Record r;
+      r.entries = {{"main-x", "main", "web9", 5, "two", "one", phase, 0, a.ago(began), a.ago(began), false, false, ""}};
+      a.store.record = {encode(r), a.store.revision};
+      a.is_led_there = false;
+      a.pass(12, true);
+      // What is long ago was ended by others.
+      CHECK(a.state() == (phase != Phase::fencing && began == 1min ? State::claiming : State::observing));
+    }
+  }
+}
+
 TEST_CASE("where clients are not led to the primary, one agent leads them there again, under the lease") {
   FailoverPolicyPlan p = plan();
   p.is_reasserted = true;

@@ -1,4 +1,4 @@
-// Lives of several agents that may fail a database over, 5,000 of them (one for twenty of VITALD_SIM_RUNS): stories
+// Lives of several agents that may fail a database over, 10,000 of them (one for ten of VITALD_SIM_RUNS): stories
 // in which nothing may be done, stories in which something must be, and chaos in which World holds every act to its
 // promises. A failure prints the seed: VITALD_SIM_SEED=N runs it alone, VITALD_SIM_TRACE=1 tells it line by line.
 #include <catch2/catch.hpp>
@@ -20,7 +20,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 
 template <typename Body>
 void live(unsigned permille, std::uint64_t family, Body body) {
-  const std::uint64_t runs = std::max<std::uint64_t>(1, number_from("VITALD_SIM_RUNS", 100'000) / 20 * permille / 1000);
+  const std::uint64_t runs = std::max<std::uint64_t>(1, number_from("VITALD_SIM_RUNS", 100'000) / 10 * permille / 1000);
   const std::uint64_t first = family * 1'000'000'000;
   const std::uint64_t only = number_from("VITALD_SIM_SEED", 0);
   for (std::uint64_t seed = only != 0 ? only : first + 1; seed <= (only != 0 ? only : first + runs); ++seed) {
