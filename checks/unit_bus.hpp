@@ -94,7 +94,7 @@ class UnitBus {
     void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
   };
   struct Error {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
     ~Error() { sd_bus_error_free(&error); }
   };
   using Reply = std::unique_ptr<sd_bus_message, MessageUnref>;
