@@ -66,14 +66,15 @@ TEST_CASE("no status and no body but the right one is a lease, a claim or a rene
   REQUIRE(granted_of({"", 200, granted}).is_ok());
   REQUIRE(claimed_of({"", 200, claimed}).is_ours);
   REQUIRE(kept_of({"", 200, kept}).is_alive);
-  const std::string body = GENERATE_COPY(granted, claimed, kept);
-  for (int status = 0; status < 700; ++status) {
-    if (status == 200) continue;
-    CAPTURE(status);
-    const Reply reply{"", status, body};
-    REQUIRE_FALSE(granted_of(reply).is_ok());
-    REQUIRE_FALSE(claimed_of(reply).is_ours);
-    REQUIRE_FALSE(kept_of(reply).is_alive);
+  for (const std::string& body : {granted, claimed, kept}) {
+    for (int status = 0; status < 700; ++status) {
+      if (status == 200) continue;
+      CAPTURE(status);
+      const Reply reply{"", status, body};
+      REQUIRE_FALSE(granted_of(reply).is_ok());
+      REQUIRE_FALSE(claimed_of(reply).is_ours);
+      REQUIRE_FALSE(kept_of(reply).is_alive);
+    }
   }
   for (int code = -1; code < 40; ++code) {
     REQUIRE_FALSE(judge(refusal(200, code, "x")).is_ok());
