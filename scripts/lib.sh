@@ -9,7 +9,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD_PACKAGES=(
   g++ libc6-dev meson ninja-build pkg-config python3
   libev-dev libfmt-dev libssl-dev libsystemd-dev libyaml-cpp-dev libsqlite3-dev libcpp-httplib-dev libnghttp2-dev nlohmann-json3-dev
-  libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev libnfs-dev libsmbclient-dev librabbitmq-dev
+  libcurl4-openssl-dev libpqxx-dev libmysqlcppconn-dev libldap-dev libc-ares-dev libnfs-dev libsmbclient-dev librabbitmq-dev libexpat1-dev
 )
 # What running it and looking at it takes.
 RUN_PACKAGES=(ca-certificates curl procps)

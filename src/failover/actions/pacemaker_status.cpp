@@ -1,21 +1,27 @@
 // See pacemaker_status.hpp.
 #include "pacemaker_status.hpp"
 
+#include <expat.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <map>
+#include <memory>
+#include <new>
 
 namespace vital::action::pacemaker {
 namespace {
 
 constexpr std::size_t most_deep = 64;
+constexpr std::size_t most_bytes = 8UL * 1024 * 1024;
 constexpr long minus_infinity = -1000000;
 
+// The beginning or the end of an element.
 struct Tag {
   std::string name;
   std::map<std::string, std::string> attributes;
-  bool is_end = false;    // </name>
-  bool is_empty = false;  // <name/>
+  bool is_end = false;
 
   std::string text(const char* attribute) const {
     const auto at = attributes.find(attribute);
@@ -24,63 +30,35 @@ struct Tag {
   bool is(const char* attribute) const { return text(attribute) == "true"; }
 };
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-
-std::string unescaped(std::string_view text) {
-  constexpr std::pair<std::string_view, char> entities[] = {
-      {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&amp;", '&'}};
-  std::string out;
-  while (!text.empty()) {
-    const auto* found = std::find_if(std::begin(entities), std::end(entities),
-                                     [&](const auto& e) { return text.substr(0, e.first.size()) == e.first; });
-    const bool is_entity = found != std::end(entities);
-    out += is_entity ? found->second : text.front();
-    text.remove_prefix(is_entity ? found->first.size() : 1);
-  }
-  return out;
-}
-
-// Takes the next tag off the front; false at the end, or where it is no XML. What stands between tags is left out.
-bool next_tag(std::string_view& xml, Tag& tag) {
-  while (true) {
-    const std::size_t open = xml.find('<');
-    if (open == std::string_view::npos) return false;
-    xml.remove_prefix(open + 1);
-    if (xml.empty()) return false;
-    if (xml.front() != '?' && xml.front() != '!') break;
-  }
-  tag = {};
-  if (xml.front() == '/') {
-    tag.is_end = true;
-    xml.remove_prefix(1);
-  }
-  const auto word = [&] {
-    std::size_t n = 0;
-    while (n < xml.size() && !is_space(xml[n]) && xml[n] != '>' && xml[n] != '/' && xml[n] != '=') ++n;
-    const std::string out(xml.substr(0, n));
-    xml.remove_prefix(n);
-    return out;
-  };
-  tag.name = word();
-  while (!xml.empty()) {
-    if (is_space(xml.front())) {
-      xml.remove_prefix(1);
-    } else if (xml.front() == '>') {
-      xml.remove_prefix(1);
-      return !tag.name.empty();
-    } else if (xml.front() == '/') {
-      tag.is_empty = true;
-      xml.remove_prefix(1);
-    } else {
-      const std::string name = word();
-      if (name.empty() || xml.size() < 2 || xml[0] != '=' || (xml[1] != '"' && xml[1] != '\'')) return false;
-      const std::size_t close = xml.find(xml[1], 2);
-      if (close == std::string_view::npos) return false;
-      tag.attributes[name] = unescaped(xml.substr(2, close - 2));
-      xml.remove_prefix(close + 1);
+// Each tag, until `take` says false, the document ends or it is no XML.
+using Take = std::function<bool(const Tag&)>;
+void each_tag(std::string_view xml, const Take& take) {
+  struct Reading {
+    XML_Parser parser;
+    const Take& take;
+    void give(const Tag& tag) const {
+      if (!take(tag)) XML_StopParser(parser, XML_FALSE);
     }
-  }
-  return false;
+  };
+  struct Free {
+    void operator()(XML_Parser p) const { XML_ParserFree(p); }
+  };
+  const std::unique_ptr<std::remove_pointer_t<XML_Parser>, Free> parser(XML_ParserCreate(nullptr));
+  if (!parser) throw std::bad_alloc();
+  Reading reading{parser.get(), take};
+  XML_SetUserData(parser.get(), &reading);
+  // No exception may pass through the library.
+  XML_SetElementHandler(
+      parser.get(),
+      [](void* data, const XML_Char* name, const XML_Char** attributes) noexcept {
+        Tag tag{name, {}, false};
+        for (; *attributes != nullptr; attributes += 2) tag.attributes[attributes[0]] = attributes[1];
+        static_cast<const Reading*>(data)->give(tag);
+      },
+      [](void* data, const XML_Char* name) noexcept {
+        static_cast<const Reading*>(data)->give({name, {}, true});
+      });
+  XML_Parse(parser.get(), xml.data(), static_cast<int>(std::min(xml.size(), most_bytes)), XML_TRUE);
 }
 
 Node node_of(const Tag& tag) {
@@ -99,17 +77,12 @@ class Reader {
  public:
   bool take(const Tag& tag) {
     if (tag.is_end) {
-      if (path_.empty() || path_.back().name != tag.name) return false;
       if (tag.name == "resource") leave_resource();
       if (tag.name == "pacemaker-result") is_whole = true;
       path_.pop_back();
       return true;
     }
     enter(tag);
-    if (tag.is_empty) {
-      if (tag.name == "resource") leave_resource();
-      return true;
-    }
     path_.push_back(tag);
     return path_.size() <= most_deep;
   }
@@ -233,9 +206,7 @@ std::string resource_obstacle(const Status& seen, const Asked& asked) {
 
 std::optional<Status> read_status(std::string_view xml, std::string& why) {
   Reader reader;
-  for (Tag tag; next_tag(xml, tag);) {
-    if (!reader.take(tag)) break;
-  }
+  each_tag(xml, [&](const Tag& tag) { return reader.take(tag); });
   if (!reader.is_whole) return why = "its XML is cut off or broken", std::nullopt;
   if (!reader.has_options || reader.status.nodes.empty()) return why = "it shows no options or no nodes", std::nullopt;
   return reader.status;
@@ -243,24 +214,28 @@ std::optional<Status> read_status(std::string_view xml, std::string& why) {
 
 std::string trouble_in(std::string_view xml) {
   std::string out;
-  for (Tag tag; next_tag(xml, tag);) {
-    if (tag.name == "status" && tag.text("code") != "0") out = tag.text("message");
-  }
+  each_tag(xml, [&](const Tag& tag) {
+    if (tag.name == "status" && !tag.is_end && tag.text("code") != "0") out = tag.text("message");
+    return true;
+  });
   return out;
 }
 
 std::string controller_state_in(std::string_view xml) {
-  for (Tag tag; next_tag(xml, tag);) {
-    if (tag.name == "crmd") return tag.text("state");
-  }
-  return "";
+  std::string out;
+  each_tag(xml, [&](const Tag& tag) {
+    if (tag.name == "crmd" && !tag.is_end) out = tag.text("state");
+    return out.empty();
+  });
+  return out;
 }
 
 std::vector<std::string> constraints_in(std::string_view xml) {
   std::vector<std::string> out;
-  for (Tag tag; next_tag(xml, tag);) {
+  each_tag(xml, [&](const Tag& tag) {
     if (tag.name == "rsc_location" && !tag.is_end) out.push_back(tag.text("id"));
-  }
+    return true;
+  });
   return out;
 }
 
