@@ -69,9 +69,11 @@ class Findings {
     if (verdict != Verdict::pass) insert({verdict, cause, std::move(words), false});
   }
   // The link of a standby to its source is broken. That may be the end of the source rather than a fault of the
-  // standby, so the result says how it stands apart from that: the facts `link`: down and `apart_from_link`: a verdict.
-  void break_link(Verdict verdict, Cause cause, std::string words) {
+  // standby, so the result says how it stands apart from that: the facts `link`: down and `apart_from_link`: a verdict,
+  // `apart` at best.
+  void break_link(Verdict verdict, Cause cause, std::string words, Verdict apart = Verdict::pass) {
     is_link_broken_ = true;
+    apart_ = apart;
     if (verdict != Verdict::pass) insert({verdict, cause, std::move(words), true});
   }
   // `words` say what the number is, such as "it is 34 s behind".
@@ -82,12 +84,14 @@ class Findings {
   bool is_empty() const { return all_.empty(); }
   Verdict worst() const { return all_.empty() ? Verdict::pass : all_.front().verdict; }
 
-  // `well` if there is nothing, or nothing worse than what it says already.
+  // `well` if there is nothing, or nothing worse than what it says already. `target` may be empty: somebody else names
+  // it.
   Result into(Result well, const std::string& target) const {
     if (is_link_broken_) well.fact("link", "down").fact("apart_from_link", name(apart_from_link(well.verdict)));
     if (all_.empty() || well.verdict == Verdict::fail) return well;
     std::string text;
-    for (const Finding& f : all_) text += (text.empty() ? target + ": " : "; ") + f.words;
+    if (!target.empty()) text = target + ": ";
+    for (const Finding& f : all_) text += (&f == &all_.front() ? "" : "; ") + f.words;
     if (well.verdict != Verdict::pass) text += "; " + well.text;
     if (weight(all_.front().verdict) >= weight(well.verdict)) {
       well.verdict = all_.front().verdict;
@@ -109,11 +113,13 @@ class Findings {
     all_.insert(place, std::move(finding));
   }
   Verdict apart_from_link(Verdict well) const {
+    Verdict out = worse_of(well, apart_);
     for (const Finding& f : all_) {
-      if (!f.is_of_link) return weight(f.verdict) > weight(well) ? f.verdict : well;
+      if (!f.is_of_link) out = worse_of(out, f.verdict);
     }
-    return well;
+    return out;
   }
+  static Verdict worse_of(Verdict a, Verdict b) { return weight(b) > weight(a) ? b : a; }
   static const char* name(Verdict v) {
     switch (v) {
       case Verdict::pass:
@@ -145,6 +151,7 @@ class Findings {
 
   std::vector<Finding> all_;  // the worst first, equals in the order they were found
   bool is_link_broken_ = false;
+  Verdict apart_ = Verdict::pass;
 };
 
 }  // namespace vital::check

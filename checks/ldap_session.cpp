@@ -141,8 +141,9 @@ std::unique_ptr<Session> Session::open(const Place& place, const Fuse& fuse, Sto
     need_readable("tls.certificate", place.certificate);
     need_readable("tls.key", place.key);
   }
-  if (place.scheme == "ldapi") seen.doing = Phase::connect;
-  const int fd = place.scheme == "ldapi" ? connect_unix(place, fuse) : connect_tcp(place, fuse, watch, seen);
+  const bool is_unix = place.scheme == "ldapi";
+  if (is_unix) seen.doing = Phase::connect;  // no name to resolve
+  const int fd = is_unix ? connect_unix(place, fuse) : connect_tcp(place, fuse, watch, seen);
   watch.lap(Phase::connect);
   seen.doing = place.is_tls() ? Phase::tls : Phase::auth;
   std::unique_ptr<Session> session(new Session(take(place, fd), place.target, fuse, watch));

@@ -3,11 +3,13 @@
 
 #include <cstdlib>
 
+#include "../findings.hpp"
 #include "../words.hpp"
 
 namespace vital::redis {
 
 using check::Cause;
+using check::Findings;
 using check::Result;
 using check::Verdict;
 
@@ -81,39 +83,6 @@ std::string seconds_in_words(double seconds) {
   return check::in_words(std::chrono::nanoseconds(static_cast<long long>(seconds * 1e9)));
 }
 
-// The worst finding wins; the first of those that are equally bad gives the cause.
-class Findings {
- public:
-  void add(Verdict verdict, Cause cause, const std::string& words) {
-    if (verdict == Verdict::pass) return;
-    if (!is_of_link_) apart_ = std::max(apart_, verdict);
-    words_ += (words_.empty() ? "" : "; ") + words;
-    if (static_cast<uint32_t>(verdict) <= static_cast<uint32_t>(verdict_)) return;
-    verdict_ = verdict;
-    cause_ = cause;
-  }
-  // The same for the link of a replica, which may be down because its master is.
-  void break_link(Verdict verdict, const std::string& words) {
-    is_of_link_ = true;
-    add(verdict, Cause::content, words);
-    is_of_link_ = false;
-  }
-  void is_no_use_alone() { apart_ = Verdict::fail; }
-  // The verdict apart from that.
-  std::string_view apart_from_link() const {
-    return apart_ == Verdict::pass ? "pass" : apart_ == Verdict::warn ? "warn" : "fail";
-  }
-  Result result(const std::string& good) const {
-    return verdict_ == Verdict::pass ? check::pass(good) : check::make_result(verdict_, cause_, words_);
-  }
-
- private:
-  Verdict verdict_ = Verdict::pass, apart_ = Verdict::pass;
-  bool is_of_link_ = false;
-  Cause cause_ = Cause::none;
-  std::string words_;
-};
-
 void judge_replica(const Info& info, const Demands& demands, Findings& findings) {
   if (info.text("master_link_status") == "up") return;
   const double down = info.number("master_link_down_since_seconds").value_or(-1);
@@ -121,11 +90,12 @@ void judge_replica(const Info& info, const Demands& demands, Findings& findings)
   const double limit = static_cast<double>(demands.fail_link_down.count()) / 1e9;
   const bool is_long = down < 0 ? info.number("uptime_in_seconds").value_or(0) >= limit : down >= limit;
   const bool is_syncing = info.text("master_sync_in_progress") == "1";
-  findings.break_link(is_long ? Verdict::fail : Verdict::warn, "its link to the master " + info.text("master_host") +
-                                                                   ":" + info.text("master_port") + " is down" +
-                                                                   (down >= 0 ? " for " + seconds_in_words(down) : "") +
-                                                                   (is_syncing ? ", a full copy is under way" : ""));
-  if (is_syncing) findings.is_no_use_alone();  // half of a copy
+  const Verdict half_a_copy = is_syncing ? Verdict::fail : Verdict::pass;
+  findings.break_link(is_long ? Verdict::fail : Verdict::warn, Cause::content,
+                      "its link to the master " + info.text("master_host") + ":" + info.text("master_port") +
+                          " is down" + (down >= 0 ? " for " + seconds_in_words(down) : "") +
+                          (is_syncing ? ", a full copy is under way" : ""),
+                      half_a_copy);
 }
 
 void judge_saving(const Info& info, const Demands& demands, long long now, Findings& findings) {
@@ -180,7 +150,7 @@ Result judge(const Info& info, const Demands& demands, const std::string& target
     return check::fail(Cause::protocol, "its INFO names no role");
   }
   Findings findings;
-  Result measures;
+  Result well = check::pass(target + " is a " + role);
   const bool is_wanted =
       demands.role == Demands::Role::any || role == (demands.role == Demands::Role::master ? "master" : "replica");
   if (!is_wanted) {
@@ -194,11 +164,11 @@ Result judge(const Info& info, const Demands& demands, const std::string& target
   if (role == "replica") {
     judge_replica(info, demands, findings);
     if (const auto ago = info.number("master_last_io_seconds_ago"); ago && *ago >= 0) {
-      measures.measure("master_last_io", *ago, "s");
+      well.measure("master_last_io", *ago, "s");
     }
-    measures.fact("master", info.text("master_host") + ":" + info.text("master_port"));
-    measures.fact("master_link", info.text("master_link_status"));
-    measures.fact("link", info.text("master_link_status") == "up" ? "up" : "down");
+    well.fact("master", info.text("master_host") + ":" + info.text("master_port"));
+    well.fact("master_link", info.text("master_link_status"));
+    if (info.text("master_link_status") == "up") well.fact("link", "up");
   }
   if (role == "master") {
     const double replicas = info.number("connected_slaves").value_or(0);
@@ -208,21 +178,17 @@ Result judge(const Info& info, const Demands& demands, const std::string& target
                        (replicas == 1 ? " replica follows" : " replicas follow") + " it, expected at least " +
                        std::to_string(demands.min_replicas));
     }
-    measures.measure("replicas", replicas, "",
-                     demands.min_replicas > 0 ? static_cast<double>(demands.min_replicas) : check::no_threshold);
+    well.measure("replicas", replicas, "",
+                 demands.min_replicas > 0 ? static_cast<double>(demands.min_replicas) : check::no_threshold);
   }
   judge_saving(info, demands, now, findings);
-  judge_room(info, demands, findings, measures);
+  judge_room(info, demands, findings, well);
   const std::string reached = role == "master" ? "master_repl_offset" : "slave_repl_offset";
   if (const auto offset = info.number(reached)) {
-    measures.fact("position", info.text(reached));
-    measures.measure("position", *offset, "B");
+    well.fact("position", info.text(reached));
+    well.measure("position", *offset, "B");
   }
-  Result result = findings.result(target + " is a " + role);
-  result.measures = std::move(measures.measures);
-  result.facts = std::move(measures.facts);
-  if (role == "replica" && info.text("master_link_status") != "up")
-    result.fact("apart_from_link", std::string(findings.apart_from_link()));
+  Result result = findings.into(std::move(well), "");
   result.fact("role", role);
   result.fact("version", info.text("redis_version"));
   return result;
