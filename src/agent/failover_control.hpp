@@ -13,19 +13,18 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/failover_board.hpp"
 #include "cluster/cluster.hpp"
 #include "config/config.hpp"
 #include "core/failover/policies.hpp"
 #include "core/snapshot.hpp"
 #include "failover/actor.hpp"
 #include "failover/preflight.hpp"
-#include "store/journal_rows.hpp"
 
 namespace vital {
 
@@ -35,23 +34,6 @@ std::vector<failover::MaintenanceSeen> maintenance_of(const Snapshot& snapshot,
                                                       const std::vector<TopologyPlan>& topologies);
 // How many of the checks that have to do with no topology turned bad within the last minute. Pure.
 failover::SelfSeen bad_of_late(const Snapshot& snapshot, const std::vector<TopologyPlan>& topologies, WallTime now);
-
-// What the world may read of it; outlives the control. [any]
-class FailoverBoard {
- public:
-  void put(std::string document, std::string metrics, std::vector<failover::FailoverPolicyPlan> plans);
-  std::string document() const;   // a JSON array, one object a topology
-  std::string metrics() const;    // Prometheus text
-  std::string_view mode() const;  // the strongest of all
-  // The ledger for people: {"decisions": [...]}, made again without the word of a node if one is named.
-  std::string decisions(const std::vector<JournalEvent>& lines, const std::string& without) const;
-
- private:
-  mutable std::mutex m_;
-  std::string document_ = "[]";                      // guarded by m_
-  std::string metrics_;                              // guarded by m_
-  std::vector<failover::FailoverPolicyPlan> plans_;  // guarded by m_
-};
 
 class FailoverControl {
  public:

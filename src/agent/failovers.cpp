@@ -21,10 +21,6 @@ constexpr TopologyStatus all_statuses[] = {TopologyStatus::steady, TopologyStatu
                                            TopologyStatus::two_primaries, TopologyStatus::unknown};
 constexpr std::string_view phases[] = {"detect", "decide", "fence", "promote", "follow"};
 
-std::optional<std::string> or_null(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional(text);
-}
-
 // A number that is a text in the record.
 std::optional<double> number_of(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(std::strtod(text.c_str(), nullptr));

@@ -65,4 +65,9 @@ class JsonText {
   bool is_first_ = true;  // in its object or array: no comma before it
 };
 
+// An empty text as null.
+inline std::optional<std::string> or_null(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
 }  // namespace vital
