@@ -3,6 +3,7 @@
 #include "failover/actor.hpp"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,7 +44,12 @@ struct Room {
   }
   ~Room() {
     actor.reset();
-    for (int i = 0; i < 500 && !orphans::sweep().empty(); ++i) usleep(10'000);
+    // A child that was killed is watched until it is reaped.
+    siginfo_t any{};
+    while (waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT) == 0) {
+      orphans::sweep();
+      loop.run_for(5ms);
+    }
     std::filesystem::remove_all(folder);
   }
   void start(ActionPlans plans) {

@@ -36,3 +36,15 @@ class OnHost:
 
     def close(self):
         self.stop(patience=0.5)
+
+
+class Pair:
+    """Two servers, by the name of their host; `start` of the one or other kind makes them."""
+
+    def __init__(self, is_synchronous):
+        self.is_synchronous = is_synchronous
+        self.servers = {}
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()

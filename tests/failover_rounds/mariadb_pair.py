@@ -1,6 +1,6 @@
 """Two MariaDB servers on two hosts, one of which follows the other by GTID, by the network. A new replica has nothing and takes the
 whole history from the binary log of the other, which keeps all of it."""
-from host_server import OnHost
+from host_server import OnHost, Pair
 from servers import MariaDB
 from serving import wait_until
 
@@ -27,12 +27,8 @@ class HostMariaDB(OnHost, MariaDB):
         return "ready for connections" in self.log_since(self._log_start) and self.socket.exists()
 
 
-class MariadbPair:
+class MariadbPair(Pair):
     kind = "mariadb"
-
-    def __init__(self, is_synchronous):
-        self.is_synchronous = is_synchronous
-        self.servers = {}
 
     @property
     def title(self):
@@ -53,10 +49,6 @@ class MariadbPair:
         two.primary = one
         two.start()
         return self.servers
-
-    def close(self):
-        for server in self.servers.values():
-            server.close()
 
     # -- how it is looked at and acted upon
 

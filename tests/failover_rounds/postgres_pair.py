@@ -3,7 +3,7 @@ own, so that it can be full; the mounts are in the mount namespace of this progr
 import os
 import subprocess
 
-from host_server import OnHost
+from host_server import OnHost, Pair
 from servers import Postgres
 from serving import give, run_as, wait_until
 
@@ -60,12 +60,8 @@ class HostPostgres(OnHost, Postgres):
             subprocess.run(["umount", self.data], check=True)
 
 
-class PostgresPair:
+class PostgresPair(Pair):
     kind = "postgres"
-
-    def __init__(self, is_synchronous):
-        self.is_synchronous = is_synchronous
-        self.servers = {}
 
     @property
     def title(self):
@@ -86,10 +82,6 @@ class PostgresPair:
         two.primary = one
         two.start()
         return self.servers
-
-    def close(self):
-        for server in self.servers.values():
-            server.close()
 
     # -- how it is looked at and acted upon
 

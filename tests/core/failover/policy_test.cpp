@@ -62,6 +62,15 @@ struct Agent {
     }
     effects.clear();
   }
+  // The primary dies, the lease is given, and the recovery stands in the record.
+  void go_on_to_register() {
+    pass(70, true);
+    pass(12, false);
+    grant();
+    effects.clear();
+    pass(1, false);
+    write();
+  }
   // How the step that was asked for last ends.
   void answer(Outcome outcome, const std::string& text = "") {
     RunStep step;
@@ -130,12 +139,7 @@ TEST_CASE("from a primary that dies to the first step, with the lease and the re
 
 TEST_CASE("the host slept: a lease that was seen before is none, and nothing begins") {
   Agent a;
-  a.pass(70, true);
-  a.pass(12, false);
-  a.grant();
-  a.effects.clear();
-  a.pass(1, false);
-  a.write();
+  a.go_on_to_register();
   a.take(a.policies.apply(a.now, SelfSeen{{}, 20s, {}, 0, 0}));
   CHECK_FALSE(is_acting(a.state()));
   a.pass(3, false);
@@ -244,12 +248,7 @@ TEST_CASE("whoever goes on with what may have promoted writes that down, and tak
 
 TEST_CASE("a parked recovery says what went wrong first") {
   Agent a;
-  a.pass(70, true);
-  a.pass(12, false);
-  a.grant();
-  a.effects.clear();
-  a.pass(1, false);
-  a.write();
+  a.go_on_to_register();
   a.pass(1, false);
   REQUIRE(a.state() == State::fencing);
   for (int i = 0; i < 20 && a.state() == State::fencing; ++i) {
@@ -556,12 +555,7 @@ TEST_CASE("after a restart the primary that was seen well before counts as seen,
 
 TEST_CASE("a topology that leaves the plan stops what runs and gives up its lease") {
   Agent a;
-  a.pass(70, true);
-  a.pass(12, false);
-  a.grant();
-  a.effects.clear();
-  a.pass(1, false);
-  a.write();
+  a.go_on_to_register();
   a.pass(1, false);
   REQUIRE(a.state() == State::fencing);
   a.effects = a.policies.adopt(a.now, {});
