@@ -83,8 +83,15 @@ class Node:
         return f" {address}/" in self.run("ip", "-o", "-4", "addr", "show", "dev", "eth0")
 
     def crash(self):
+        self.kill()
+        self.wait()
+
+    def kill(self):
         os.kill(self.pid, signal.SIGKILL)
-        self.holder.wait(10)
+
+    def wait(self):
+        """Until all that ran in it is gone. A busy kernel takes seconds to end a dozen daemons and their sockets."""
+        self.holder.wait(60)
 
     def is_running(self):
         return self.holder.poll() is None
@@ -136,9 +143,11 @@ class Nodes:
         return self.nodes[name]
 
     def __exit__(self, *_):
-        for node in [*self.nodes.values(), self.client]:
-            if node is not None and node.is_running():
-                node.crash()
+        running = [node for node in [*self.nodes.values(), self.client] if node is not None and node.is_running()]
+        for node in running:
+            node.kill()
+        for node in running:
+            node.wait()
 
 
 class Keepalived:

@@ -235,7 +235,7 @@ PROTOCOL = {
     "lets in, then nothing": (hostile.says(WELCOME, ask_first=True), SILENT),
     "lets in, then closes": (hostile.says(WELCOME, ask_first=True, then=hostile.closes_when_asked), BROKEN),
     "lets in, then garbage": (hostile.says(WELCOME, ask_first=True, then=hostile.says(b"\xff" * 3000, ask_first=True)), BROKEN),
-    "says how long it will be, and it is long": (hostile.repeats(b"x" * 4096, head=b"E\x3f\xff\xff\xff"), BROKEN | SILENT),
+    "says how long it will be, and it is long": (hostile.says(b"E\x3f\xff\xff\xff" + b"x" * 65536), BROKEN | SILENT),
     "notices for ever": (hostile.repeats(message(b"N", b"SNOTICE\0C00000\0Mhello\0\0"), head=message(b"R", bytes(4))), SILENT),
     "one byte at a time": (hostile.drips(WELCOME, every=0.2), SILENT),
 }
