@@ -1,8 +1,10 @@
 // What commands cost: exec against a bare posix_spawn of the same program, a blocking probe through the pool against a
-// process for each probe, and a request to a plugin that stays. Each pair is measured in turns, in one run: what counts
-// are the ratios. Run by hand: build with -Dbenches=true, tests/probe/bench-commands.
+// process for each probe, and a request to a plugin that stays. Beside them the least that two processes on this
+// machine need to ask and answer. Each group is measured in turns, in one run: what counts are the ratios. Run by hand:
+// build with -Dbenches=true, tests/probe/bench-commands.
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +57,39 @@ void bare_spawn() {
   waitpid(pid, &status, 0);
 }
 
+// A process that sends back whatever comes: what it takes to ask another process and wait for it.
+class Echo {
+ public:
+  Echo() {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) != 0) std::exit(1);
+    child_ = fork();
+    if (child_ != 0) {
+      close(ends_[1]);
+      return;
+    }
+    close(ends_[0]);
+    char buffer[256];
+    for (ssize_t n = 0; (n = read(ends_[1], buffer, sizeof buffer)) > 0;) {
+      if (write(ends_[1], buffer, static_cast<std::size_t>(n)) != n) break;
+    }
+    _exit(0);
+  }
+  Echo(const Echo&) = delete;
+  Echo& operator=(const Echo&) = delete;
+  ~Echo() {
+    close(ends_[0]);
+    waitpid(child_, nullptr, 0);
+  }
+  void ask() const {
+    char buffer[256]{};
+    if (write(ends_[0], buffer, 100) != 100 || read(ends_[0], buffer, sizeof buffer) != 100) std::exit(1);
+  }
+
+ private:
+  int ends_[2]{};
+  pid_t child_ = 0;
+};
+
 void our_spawn() {
   check::Command command;
   command.argv = {program};
@@ -105,7 +140,7 @@ int main(int count, char** words) {
   BenchCore core({.max_blocking = 1});
   const auto probe = [&](const std::shared_ptr<const CheckSpec>& spec) {
     return [&core, spec] {
-      if (core.run(spec, 5s).result.verdict != Verdict::pass) std::printf("a probe did not pass\n");
+      if (const ProbeResult r = core.run(spec, 5s).result; r.verdict != Verdict::pass) refuse(r);
     };
   };
   const auto exec =
@@ -113,13 +148,18 @@ int main(int count, char** words) {
   const auto lines = builtin("exec_lines", Lane::async, {{"command", {self, "--plugin"}}, {"directory", {"/"}}});
   for (const auto& spec : {exec, lines}) probe(spec)();
 
-  const auto probes =
-      in_turns({bare_spawn, probe(answers()), probe(exec), probe(lines), probe(async("answer", "a", "0"))});
-  std::printf("a process for each probe:     %7.1f us\n", probes[0]);
-  std::printf("a blocking probe in the pool: %7.1f us, %.1f times as fast\n", probes[1], probes[0] / probes[1]);
-  std::printf("exec in the pool:             %7.1f us, %.2f of bare posix_spawn\n", probes[2], probes[2] / probes[0]);
-  std::printf("a plugin that stays:          %7.1f us, of which an async probe that answers at once %.1f us\n",
-              probes[3], probes[4]);
+  const auto spawning = in_turns({bare_spawn, probe(answers()), probe(exec)});
+  std::printf("a process for each probe:     %7.1f us\n", spawning[0]);
+  std::printf("a blocking probe in the pool: %7.1f us, %.1f times as fast\n", spawning[1], spawning[0] / spawning[1]);
+  std::printf("exec in the pool:             %7.1f us, %.2f of bare posix_spawn\n", spawning[2],
+              spawning[2] / spawning[0]);
+  const Echo echo;
+  const auto asking = in_turns({[&] { echo.ask(); }, probe(async("answer", "a", "0")), probe(answers()), probe(lines)});
+  std::printf("ask another process:          %7.1f us\n", asking[0]);
+  std::printf("an async probe:               %7.1f us, %.1f us more\n", asking[1], asking[1] - asking[0]);
+  std::printf("a blocking probe:             %7.1f us, %.1f us more\n", asking[2], asking[2] - asking[0]);
+  std::printf("a plugin that stays:          %7.1f us, %.1f us more than an async probe\n", asking[3],
+              asking[3] - asking[1]);
   core.shut_down();
   return 0;
 }

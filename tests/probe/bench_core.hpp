@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -69,6 +71,13 @@ struct Outcome {
   bool is_from_core = false;  // the deadline passed without a result
   unsigned times = 0;         // how often the pool answered, late answers included
 };
+
+// A benchmark of probes that do not pass measures something else.
+[[noreturn]] inline void refuse(const ProbeResult& r) {
+  std::fprintf(stderr, "a probe did not pass: %s/%s: %s\n", std::string(name(r.verdict)).c_str(),
+               std::string(name(r.cause)).c_str(), r.text.c_str());
+  std::exit(1);
+}
 
 class BenchCore {
  public:

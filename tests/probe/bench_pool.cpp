@@ -49,7 +49,8 @@ void measure(const char* what, const std::shared_ptr<const CheckSpec>& spec, uns
     if (started < count) use->start(ProbeId(++started), spec, 0, Loop::now() + 60s);
   };
   Pool pool(loop, {.worker = TEST_WORKER, .max_blocking = together},
-            {[&](ProbeId, ProbeResult) {
+            {[&](ProbeId, ProbeResult r) {
+               if (r.verdict != Verdict::pass) refuse(r);
                ++done;
                next();
                if (done == count) loop.stop();
