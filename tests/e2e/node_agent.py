@@ -2,6 +2,7 @@
 a file and can be reached from outside."""
 import os
 import signal
+import time
 
 from agent import Agent
 from serving import children_of
@@ -11,15 +12,20 @@ class _Inside:
     """A process behind nsenter, which waits for it outside its PID namespace: signals go to the process itself."""
 
     def __init__(self, outer):
-        self.outer = outer
+        self.outer, self.inner = outer, None
 
     @property
     def pid(self):
-        inner = children_of(self.outer.pid)
-        return inner[0] if inner else self.outer.pid
+        # The kernel's list of children may miss one while others come and go.
+        end = time.monotonic() + 5
+        while self.inner is None and self.outer.poll() is None and time.monotonic() < end:
+            self.inner = next(iter(children_of(self.outer.pid)), None)
+            time.sleep(0 if self.inner else 0.01)
+        return self.inner or self.outer.pid
 
     def send_signal(self, number):
-        os.kill(self.pid, number)
+        if self.outer.poll() is None:
+            os.kill(self.pid, number)
 
     def kill(self):
         self.send_signal(signal.SIGKILL)
