@@ -1,5 +1,6 @@
-// The inside of the engine, shared by its two source files: engine.cpp (inputs and probes) and engine_services.cpp
-// (what it adds up to: dependencies, services, snapshots). Nobody else includes this. One thread.
+// The inside of the engine, shared by its source files: engine.cpp (a step, being late, the inputs), engine_probes.cpp
+// (probes), engine_plans.cpp (reload, save, restore), engine_services.cpp (what it adds up to: dependencies, services,
+// snapshots). Nobody else includes this. One thread.
 #pragma once
 
 #include <deque>
@@ -35,7 +36,7 @@ struct Engine::Impl {
   Step apply(Now now, const Input& input);
   void restore(Now now, const SavedState& saved, Duration elapsed, bool is_restart);
 
-  // -- inputs, engine.cpp
+  // -- inputs, each in the file that it is about
   void take(Now now, const Tick&) { (void)now; }
   void take(Now now, const ProbeDone& in);
   void take(Now now, const PlanChanged& in);
@@ -50,11 +51,14 @@ struct Engine::Impl {
   void take(Now now, const Slept& in);
   void take(Now now, const Pressure& in);
 
-  // -- probes, engine.cpp
+  // -- a step, engine.cpp
   Slot make_slot(const CheckPlan& plan, Now now) const;
   void notice_lateness(Now now);
   void resume_after_stall(Now now, Duration late);
   static void look_anew(Now now, Slot& slot);
+  void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
+
+  // -- probes, engine_probes.cpp
   void run_due(Now now, bool may_pass_deadlines);
   void run_due(Now now, std::uint32_t check, bool may_pass_deadlines);
   void launch(Now now, std::uint32_t check, const Flight& flight);
@@ -69,7 +73,6 @@ struct Engine::Impl {
   void reckon_wake(Instant now, std::uint32_t check);
   Flight* flight_of(ProbeId id, std::uint32_t* check);
   Evidence evidence_of(const Flight& flight, Instant now) const;
-  void note(Note::Level level, std::string event, std::vector<std::pair<std::string, std::string>> fields);
 
   // -- what it adds up to, engine_services.cpp
   void list_dependents();
