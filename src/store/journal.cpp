@@ -3,6 +3,9 @@
 // anew later. It may outlive the Journal: a disk that hangs holds it and nobody else.
 #include "store/journal.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -13,6 +16,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/unique_fd.hpp"
 #include "store/tables.hpp"
 
 namespace vital {
@@ -30,6 +34,13 @@ constexpr Duration prune_time = 1s;      // of one go at it; the rest waits for 
 constexpr std::size_t piece = 500;       // rows of one transaction
 constexpr std::size_t query_bound = 64;  // questions waiting
 constexpr std::size_t limit_bound = 100000;
+
+// On a fresh machine the folder is missing, too; what else is wrong with it shows when the file is opened. What checks
+// said is for nobody but the agent's user and group: SQLite gives its other files the mode this one has.
+void make_file(const std::string& path) {
+  mkdir(path.substr(0, path.rfind('/')).c_str(), 0750);
+  const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+}
 
 }  // namespace
 
@@ -92,6 +103,7 @@ struct Journal::Impl {
     retry_at = std::chrono::steady_clock::now() + reopen_after;
     for (int attempt = 0; attempt < 2; ++attempt) {
       try {
+        make_file(path);
         tables = std::make_unique<Tables>(path);
         return;
       } catch (const sql::StoreError& e) {

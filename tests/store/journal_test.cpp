@@ -165,9 +165,24 @@ TEST_CASE("a full queue drops and counts, and never waits") {
   CHECK(journal.stats().dropped_queue + journal.stats().written == 10000);
 }
 
-TEST_CASE("a folder that is not there costs rows and one line, not the agent") {
+TEST_CASE("on a fresh machine the journal makes its folder, and nobody else may read what checks said") {
+  const Folder folder;
+  const std::string path = folder.file() + ".new/journal.db";
   std::atomic<int> lines{0};
-  WrittenJournal journal(options("/nonexistent/journal.db"), [&](const std::string&) { ++lines; });
+  WrittenJournal journal(options(path), [&](const std::string&) { ++lines; });
+  journal.add(result(1, "db", Verdict::pass));
+  CHECK(results(journal).size() == 1);
+  CHECK(journal.stats().dropped_disk == 0);
+  CHECK(lines == 0);
+  const auto others = std::filesystem::perms::others_all;
+  CHECK((std::filesystem::status(path).permissions() & others) == std::filesystem::perms::none);
+  CHECK((std::filesystem::status(path + "-wal").permissions() & others) == std::filesystem::perms::none);
+  CHECK((std::filesystem::status(folder.file() + ".new").permissions() & others) == std::filesystem::perms::none);
+}
+
+TEST_CASE("a folder that cannot be made costs rows and one line, not the agent") {
+  std::atomic<int> lines{0};
+  WrittenJournal journal(options("/proc/nonexistent/journal.db"), [&](const std::string&) { ++lines; });
   journal.add(result(1, "db", Verdict::pass));
   CHECK(results(journal).empty());
   journal.add(result(2, "db", Verdict::pass));
