@@ -90,6 +90,7 @@ constexpr OptionRow options[] = {
     {"family", Type::choice, "any", "IP version a name is resolved to.", nullptr, 0, families},
     {"user", Type::string, nullptr, "User for basic authentication."},
     {"password", Type::string, nullptr, "Its password.", nullptr, VITAL_OPTION_SECRET},
+    {"token", Type::string, nullptr, "A token to send as Authorization: Bearer.", nullptr, VITAL_OPTION_SECRET},
     {"aws.region", Type::string, nullptr, "Sign the request for AWS (SigV4): the region.", "ap-northeast-1"},
     {"aws.service", Type::string, nullptr, "The service that is asked.", "execute-api"},
     {"aws.access_key", Type::string, nullptr, "The id of the access key."},

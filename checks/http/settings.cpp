@@ -95,6 +95,21 @@ void read_pins(const check::Options& options, Settings& s) {
   }
 }
 
+// It is a header as any other from here on: it goes only to the first origin, and an answer of 401 is its doing.
+void read_token(const check::Options& options, Settings& s) {
+  if (!options.has("token")) return;
+  const std::string token = options.text("token");
+  const bool is_sendable =
+      !token.empty() && std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (!is_sendable) throw Invalid("token", "must be visible ASCII characters in one line, without spaces");
+  if (!s.user.empty()) throw Invalid("token", "and user are two ways to say who we are; write one");
+  for (const auto& [name, value] : s.headers) {
+    if (lower(name) == "authorization") throw Invalid("headers", name + " is written by token_file; leave one out");
+  }
+  s.headers.emplace_back("Authorization", "Bearer " + token);
+  s.has_credentials = true;
+}
+
 void read_request(const check::Options& options, Settings& s) {
   std::string why;
   if (!parse_url(options.text("url"), nullptr, s.url, why)) throw Invalid("url", why);
@@ -128,6 +143,7 @@ void read_request(const check::Options& options, Settings& s) {
   if (!s.password.empty() && s.user.empty()) throw Invalid("user", "is needed with a password");
   if (s.user.find(':') != std::string::npos)
     throw Invalid("user", "must not hold a colon, which basic authentication cannot carry");
+  read_token(options, s);
   s.aws = {options.text_or("aws.region", ""), options.text_or("aws.service", ""), options.text_or("aws.access_key", ""),
            options.text_or("aws.secret_key", ""), options.text_or("aws.session_token", "")};
   const std::pair<const char*, const std::string*> needed[] = {{"aws.region", &s.aws.region},
@@ -140,7 +156,9 @@ void read_request(const check::Options& options, Settings& s) {
       if (text->empty()) throw Invalid(name, "is needed to sign a request; write all of aws");
       if (text->find_first_of("\r\n") != std::string::npos) throw Invalid(name, "holds a line break");
     }
-    if (!s.user.empty()) throw Invalid("user", "and aws are two ways to say who we are; write one");
+    for (const char* other : {"user", "token"}) {
+      if (options.has(other)) throw Invalid(other, "and aws are two ways to say who we are; write one");
+    }
   }
   s.has_credentials = s.has_credentials || !s.user.empty() || s.aws.is_set();
 }

@@ -157,12 +157,24 @@ class OptionReader {
     spec_.values.emplace_back(option.name, std::move(*items));
   }
 
-  // For people. What came from the environment is shown as it was written: it may be something private.
+  // Headers and variables of the environment whose names say that what they hold is private.
+  static bool is_private(std::string name) {
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    constexpr const char* words[] = {"authorization", "cookie", "token", "secret", "passw", "api-key", "api_key"};
+    return std::any_of(std::begin(words), std::end(words),
+                       [&](const char* word) { return name.find(word) != std::string::npos; });
+  }
+
+  // For people, the log and the journal. What came from the environment is shown as it was written: it may be something
+  // private.
   static std::string shown(const Node& n) {
     std::string out;
     if (n.is_scalar()) return n.written.empty() ? n.text : n.written;
     for (const Node& item : n.items) out += (out.empty() ? "" : ", ") + shown(item);
-    for (const Entry& e : n.entries) out += (out.empty() ? "" : ", ") + e.key + ": " + shown(e.value);
+    for (const Entry& e : n.entries) {
+      const bool is_hidden = is_private(e.key) && e.value.is_scalar() && e.value.written.empty();
+      out += (out.empty() ? "" : ", ") + e.key + ": " + (is_hidden ? "(secret)" : shown(e.value));
+    }
     return n.is_map() ? "{" + out + "}" : "[" + out + "]";
   }
 

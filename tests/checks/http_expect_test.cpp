@@ -170,6 +170,17 @@ TEST_CASE("a bad http option gets one line that names it and says what to write"
   CHECK(contains(refused({{"expect.body.json.equals", {"UP"}}}), "expect.body.json.pointer: is needed"));
   CHECK(contains(refused({{"method", {"HEAD"}}, {"expect.body.contains", {"x"}}}), "method: "));
   CHECK(contains(refused({{"password", {"x"}}}), "user: is needed"));
+  CHECK(refused({{"token", {"t0ken"}}}) == "");
+  CHECK(contains(refused({{"token", {"two words"}}}), "token: must be visible ASCII"));
+  CHECK(contains(refused({{"token", {"t0ken"}}, {"user", {"u"}}}), "token: and user are two ways"));
+  CHECK(contains(refused({{"token", {"t0ken"}},
+                          {"aws.region", {"r"}},
+                          {"aws.service", {"s"}},
+                          {"aws.access_key", {"a"}},
+                          {"aws.secret_key", {"k"}}}),
+                 "token: and aws are two ways"));
+  CHECK(contains(refused({{"token", {"t0ken"}}, {"headers", {"authorization", "Basic x"}}}),
+                 "headers: authorization is written by token_file"));
   CHECK(contains(refused({{"resolve", {"x.example"}}}), "resolve: "));
   CHECK(contains(refused({{"resolve", {"x.example:80:y"}}}), "resolve: "));
   CHECK(refused({{"resolve", {"x.example:80:[::1]", "192.0.2.1"}}}) == "");

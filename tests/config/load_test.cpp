@@ -276,15 +276,18 @@ TEST_CASE("HOSTNAME is there even if the environment has none") {
   CHECK(room.load("checks: {a: {type: disk}}").config->plan->node == l.config->plan->node);
 }
 
-TEST_CASE("what came from the environment is shown as it was written") {
+TEST_CASE("what came from the environment is shown as written, and what a key calls private not at all") {
   Room room;
   room.environment["TOKEN"] = "s3cret";
-  const Loaded l =
-      room.load("checks: {a: {type: http, url: 'http://x/', headers: {Authorization: 'Bearer ${TOKEN}'}}}");
+  const Loaded l = room.load(
+      "checks: {a: {type: http, url: 'http://x/?t=${TOKEN}', headers: {Authorization: 'Bearer ${TOKEN}',"
+      " X-API-Key: s3cret, Accept: text/plain}}}");
   REQUIRE(l.config != nullptr);
   for (const Setting& s : l.config->settings.at(0)) {
     CHECK(s.value.find("s3cret") == std::string::npos);
-    if (s.name == "headers") CHECK(s.value == "{Authorization: Bearer ${TOKEN}}");
+    if (s.name == "headers") {
+      CHECK(s.value == "{Authorization: Bearer ${TOKEN}, X-API-Key: (secret), Accept: text/plain}");
+    }
   }
 }
 

@@ -78,6 +78,21 @@ def test_method_headers_and_body_are_sent_as_written():
             assert peer.last_request.startswith(method.encode() + b" / HTTP/1.1\r\n")
 
 
+def test_a_token_goes_to_its_own_server_and_nowhere_else(tmp_path):
+    token = tmp_path / "api.token"
+    token.write_text("t0ken-of-the-api\n")
+    token.chmod(0o600)
+    with Peer(ok()) as elsewhere:
+        away = hostile.http(hostile.http_answer(302, b"", [f"Location: http://{elsewhere.address}/"]))
+        with Peer(away) as peer:
+            probe("http", {"url": f"http://{peer.address}/", "token_file": str(token), "follow_redirects": True})
+            assert b"\r\nAuthorization: Bearer t0ken-of-the-api\r\n" in peer.last_request
+        assert elsewhere.last_request and b"t0ken" not in elsewhere.last_request
+    with Peer(hostile.http(hostile.http_answer(401, b"t0ken-of-the-api"))) as peer:
+        found = probe("http", {"url": f"http://{peer.address}/", "token_file": str(token)}, "unknown", "auth")
+        assert "t0ken" not in found.output
+
+
 def test_no_proxy_of_the_environment_is_used():
     with Peer(ok()) as peer, hostile.Refuser() as nobody:
         environment = {name: f"http://{nobody.address}" for name in ("http_proxy", "ALL_PROXY", "all_proxy")}
