@@ -222,6 +222,12 @@ void write_overlay(JsonText& out, const Overlay& o) {
   out.end_object();
 }
 
+void write_overlays(JsonText& out, const View& view) {
+  out.begin_array("overlays");
+  for (const Overlay& o : view.snapshot->overlays) write_overlay(out, o);
+  out.end_array();
+}
+
 void write_journal(JsonText& out, const JournalFacts& j) {
   out.begin_object("journal");
   out.field("is_enabled", j.is_enabled);
@@ -386,6 +392,14 @@ std::string terse_document(const Outcome& outcome, const std::vector<std::string
   return out.take();
 }
 
+std::string overlays_document(const View& view) {
+  JsonText out;
+  out.begin_object();
+  write_overlays(out, view);
+  out.end_object();
+  return out.take();
+}
+
 std::string status_document(const View& view, Now now, Instant valid_until) {
   const Snapshot& snapshot = *view.snapshot;
   const AgentFacts& facts = view.facts;
@@ -405,9 +419,7 @@ std::string status_document(const View& view, Now now, Instant valid_until) {
   for (const CheckView& check : snapshot.checks) ++states.at(static_cast<std::size_t>(check.state));
   for (std::size_t i = 0; i < states.size(); ++i) out.field(detail::state_names.at(i), states.at(i));
   out.end_object();
-  out.begin_array("overlays");
-  for (const Overlay& o : snapshot.overlays) write_overlay(out, o);
-  out.end_array();
+  write_overlays(out, view);
   write_outputs(out, view);
   out.field("version", facts.version);
   out.field("started", time_or_null(facts.started));

@@ -27,6 +27,7 @@ std::string terse_document(const Outcome& outcome, const std::vector<std::string
 // `is_stalled`: the view is past its validity, so no service is called healthy.
 std::string status_document(const View& view, Now now, Instant valid_until);
 std::string outputs_document(const View& view);
+std::string overlays_document(const View& view);  // what operators laid on the node and its services
 std::string services_document(const View& view, Now now, bool is_stalled);
 std::string service_document(const View& view, ServiceId id, Now now, bool is_stalled);
 std::string checks_document(const View& view, Now now);

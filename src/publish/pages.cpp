@@ -57,6 +57,18 @@ std::vector<std::string_view> parts_after(std::string_view path, std::string_vie
   return out;
 }
 
+// Names are repeated, so that whoever mistyped one sees it.
+Response not_there(std::string_view what, std::string_view asked, std::string_view where = "") {
+  return error_response(404,
+                        "there is no " + std::string(what) + " \"" + one_line(asked, 100) + "\"" + std::string(where));
+}
+
+// ?verbose and ?verbose=1, but not ?verbose=0.
+bool is_on(const Request& request, std::string_view name) {
+  const std::string* value = request.parameter(name);
+  return value != nullptr && *value != "0" && *value != "false";
+}
+
 bool is_below(std::string_view path, std::string_view prefix) {
   return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
@@ -112,14 +124,14 @@ Response Pages::health(const Request& request, Now now) {
       is_below(request.path, "/health") ? parts_after(request.path, "/health") : std::vector<std::string_view>{};
   if (!parts.empty()) {
     const auto found = view_->by_name.find(std::string(parts[0]));
-    if (found == view_->by_name.end()) return error_response(404, "there is no service of that name");
+    if (found == view_->by_name.end()) return not_there("service", parts[0]);
     service = ServiceId(found->second);
   }
   if (parts.size() > 1) {
     check = plan.find_check(parts[1]);
     const auto members = checks_behind(plan, service);
     if (!check || parts.size() > 2 || std::find(members.begin(), members.end(), *check) == members.end()) {
-      return error_response(404, "there is no check of that name in the service");
+      return not_there("check", parts.back(), " in that service");
     }
   }
 
@@ -146,7 +158,7 @@ Response Pages::health(const Request& request, Now now) {
       if (!max_age) return error_response(400, "max_age is a duration with its unit, as 10s or 500ms");
     }
   }
-  const bool is_verbose = request.is_detailed && request.parameter("verbose") != nullptr;
+  const bool is_verbose = request.is_detailed && is_on(request, "verbose");
   const bool is_plain = !check && excluded.empty() && warnings.empty() && !max_age;
   const bool is_finished = form->format == Format::json || (form->format == Format::text && !is_verbose);
   if (is_plain && is_finished) {
@@ -238,9 +250,8 @@ Response Pages::judged(const Request& request, const Negotiated& form, const Out
                      : terse_document(outcome, warnings);
       break;
     case Format::text:
-      out.body = request.is_detailed && request.parameter("verbose") != nullptr
-                     ? verbose_text(*view_, outcome, checks, warnings)
-                     : answer.text;
+      out.body = request.is_detailed && is_on(request, "verbose") ? verbose_text(*view_, outcome, checks, warnings)
+                                                                  : answer.text;
       break;
     case Format::prometheus:
       out.body = health_metrics_text(*view_, service, checks, now);
@@ -332,7 +343,7 @@ Response Pages::badge(const Request& request, Now now) {
     std::optional<ServiceId> service;
     if (asked != nullptr) {
       const auto found = view_->by_name.find(*asked);
-      if (found == view_->by_name.end()) return error_response(404, "there is no service of that name");
+      if (found == view_->by_name.end()) return not_there("service", *asked);
       service = ServiceId(found->second);
     }
     const Plan& plan = *view_->snapshot->plan;
@@ -372,17 +383,21 @@ Response Pages::api(const Request& request, Now now) {
   if (page == "checks" && parts.size() == 1) return json_response(checks_document(*view_, now));
   if (page == "checks" && parts.size() == 2) {
     if (const auto id = plan.find_check(parts[1])) return json_response(check_document(*view_, *id, now));
-    return error_response(404, "there is no check of that name");
+    return not_there("check", parts[1]);
   }
+  if (page == "stream" && parts.size() == 1) return {};  // HEAD and OPTIONS: who reads it is served elsewhere
+  if (page == "maintenance" && parts.size() == 1) return json_response(overlays_document(*view_));
   if (page == "outputs" && parts.size() == 1) return json_response(outputs_document(*view_));
   if (page == "services" && parts.size() == 1) return json_response(services_document(*view_, now, is_stalled(now)));
   if (page == "services" && parts.size() == 2) {
     if (const auto id = plan.find_service(parts[1])) {
       return json_response(service_document(*view_, *id, now, is_stalled(now)));
     }
-    return error_response(404, "there is no service of that name");
+    return not_there("service", parts[1]);
   }
-  return error_response(404, "there is no such document: try /api/v1/status, checks, services or outputs");
+  return error_response(404,
+                        "there is no such document: try /api/v1/status, checks, services, maintenance, outputs, "
+                        "consumers, events, failovers or stream");
 }
 
 }  // namespace vital

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 
 #include <array>
+#include <charconv>
 #include <string>
 #include <vector>
 
@@ -21,13 +22,19 @@ constexpr std::size_t longest_v2_payload = 512;
 
 using Status = ProxyHeader::Status;
 
+bool is_port(std::string_view word) {
+  unsigned port = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), port);
+  return error == std::errc() && end == word.data() + word.size() && port <= 65535;
+}
+
 ProxyHeader read_v1(std::string_view bytes) {
   const std::size_t end = bytes.substr(0, longest_v1).find("\r\n");
   if (end == std::string_view::npos) return {bytes.size() < longest_v1 ? Status::need_more : Status::malformed, 0, {}};
   const std::vector<std::string_view> words = split(bytes.substr(0, end), ' ');
   ProxyHeader out{Status::present, end + 2, {}};
   if (words.size() >= 2 && words[1] == "UNKNOWN") return out;
-  if (words.size() != 6) return {Status::malformed, 0, {}};
+  if (words.size() != 6 || !is_port(words[4]) || !is_port(words[5])) return {Status::malformed, 0, {}};
   std::array<std::uint8_t, 16> raw{};
   const std::string source(words[2]);
   if (words[1] == "TCP4" && inet_pton(AF_INET, source.c_str(), raw.data()) == 1) {

@@ -104,6 +104,11 @@ TEST_CASE("HEAD counts the body that GET sends") {
   const Received head = ask(front.health, "HEAD /health HTTP/1.1\r\nConnection: close\r\n\r\n");
   CHECK(head.has("Content-Length: " + std::to_string(get.body().size()) + "\r\n"));
   CHECK(head.body().empty());
+  // Of the events as they happen there is only the head to see.
+  for (const char* method : {"HEAD", "OPTIONS"}) {
+    CHECK(ask(front.health, std::string(method) + " /api/v1/stream HTTP/1.1\r\nConnection: close\r\n\r\n").code() ==
+          200);
+  }
 }
 
 TEST_CASE("other methods are told which ones are answered") {

@@ -144,6 +144,8 @@ TEST_CASE("a PROXY header is recognised whole, and only then") {
       {"version 1, unknown", "PROXY UNKNOWN\r\n", ProxyStatus::present, 15},
       {"version 1, half", "PROXY TCP4 10.1", ProxyStatus::need_more, 0},
       {"version 1, wrong address", "PROXY TCP4 10.1.2 10.0.0.1 1 2\r\n", ProxyStatus::malformed, 0},
+      {"version 1, wrong port", "PROXY TCP4 10.1.2.3 10.0.0.1 65536 2\r\n", ProxyStatus::malformed, 0},
+      {"version 1, no port", "PROXY TCP4 10.1.2.3 10.0.0.1 1 x\r\n", ProxyStatus::malformed, 0},
       {"version 1 without an end", "PROXY TCP4 " + std::string(200, '1'), ProxyStatus::malformed, 0},
       {"version 2, LOCAL", local + "GET", ProxyStatus::present, 16},
       {"version 2, half", local.substr(0, 14), ProxyStatus::need_more, 0},
