@@ -73,7 +73,7 @@ void Outputs::show(std::shared_ptr<const Snapshot> snapshot) {
     auto wanted = wanted_by(item->spec, snapshot_);
     if (!wanted) continue;
     if (!item->wanted || item->wanted->key != wanted->key) item->port->heard(*wanted);
-    item->reconciler.want(now, wanted->key);
+    item->reconciler.want(now, wanted->key, wanted->detail);
     item->wanted = std::move(wanted);
   }
   turn();

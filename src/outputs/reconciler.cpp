@@ -8,10 +8,11 @@
 
 namespace vital {
 
-void Reconciler::want(Instant now, const std::string& key) {
-  if (wanted_ == key) return;
-  wanted_ = key;
-  if (state_ == OutputState::ok) state_ = OutputState::pending;
+void Reconciler::want(Instant now, const std::string& key, const std::string& detail) {
+  Key next{key, detail};
+  if (wanted_ == next) return;
+  wanted_ = std::move(next);
+  if (state_ == OutputState::ok && !is_held()) state_ = OutputState::pending;
   hurry(now);
 }
 
@@ -65,7 +66,7 @@ bool Reconciler::ended(Instant now, const Synced& synced) {
   failures_in_a_row_ = 0;
   error_.clear();
   confirmed_ = looked_for_;
-  state_ = confirmed_ == wanted_ ? OutputState::ok : OutputState::pending;
+  state_ = is_held() ? OutputState::ok : OutputState::pending;
   if (is_given_up_) next_look_ = std::max(next_look_, now + pace_.min_gap);  // late, so gently
   return is_repair;
 }

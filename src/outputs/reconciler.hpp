@@ -58,7 +58,9 @@ class Reconciler {
  public:
   explicit Reconciler(OutputPace pace) : pace_(pace) {}
 
-  void want(Instant now, const std::string& key);
+  // `detail` is what goes with it and changes all the time: it is told as well, but while only it is behind, what
+  // matters is still held.
+  void want(Instant now, const std::string& key, const std::string& detail = {});
   // The next look at once, as far as min_gap allows: something outside says that it is worth it.
   void hurry(Instant now);
 
@@ -76,18 +78,25 @@ class Reconciler {
   OutputState state() const { return state_; }
   bool is_busy() const { return busy_since_.has_value(); }
   // What is wanted is held by the other side, as of the last look.
-  bool is_confirmed() const { return wanted_ && confirmed_ == wanted_ && state_ == OutputState::ok; }
+  bool is_confirmed() const { return is_held() && state_ == OutputState::ok; }
   const std::string& error() const { return error_; }
   const OutputCounters& counters() const { return counters_; }
 
  private:
+  struct Key {
+    std::string key;
+    std::string detail;
+    bool operator==(const Key&) const = default;
+  };
+
+  bool is_held() const { return wanted_ && confirmed_ && confirmed_->key == wanted_->key; }
   void failed(Instant now, std::string error);
   bool count_change();
 
   OutputPace pace_;
-  std::optional<std::string> wanted_;
-  std::optional<std::string> confirmed_;   // the key the other side held at the last good look
-  std::optional<std::string> looked_for_;  // the key of the look under way
+  std::optional<Key> wanted_;
+  std::optional<Key> confirmed_;   // what the other side held at the last good look
+  std::optional<Key> looked_for_;  // of the look under way
   std::optional<Instant> busy_since_;
   std::optional<Instant> last_start_;
   Instant next_look_{};

@@ -63,12 +63,15 @@ std::optional<Wanted> wanted_by(const OutputSpec& spec, const std::shared_ptr<co
   // A stop that takes no time is not announced: whoever restarts the agent wants nothing to move.
   if (snapshot->is_stopping && snapshot->plan->shutdown_drain == Duration{}) return {};
   auto word = word_of(*snapshot, spec.service);
+  Wanted out;
   if (std::holds_alternative<FileOutput>(spec.target)) {
     // Tells everything, ignorance too.
-    Wanted out{fmt::format("seq {}", snapshot->seq), word.value_or(Word{}), {}, snapshot};
+    out.word = word.value_or(Word{});
+    out.key = key_of(out.word);
+    out.detail = fmt::format("seq {}", snapshot->seq);
+    out.snapshot = snapshot;
     return out;
   }
-  Wanted out;
   if (const auto* members = members_of(spec.target)) {
     for (const OutputMember& m : *members) {
       auto each = word_of(*snapshot, m.service.empty() ? spec.service : m.service);

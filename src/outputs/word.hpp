@@ -29,6 +29,7 @@ std::optional<Word> word_of(const Snapshot& snapshot, std::string_view service);
 // What an output is to make true. `key` changes exactly when there is something else to say.
 struct Wanted {
   std::string key;
+  std::string detail;  // see Reconciler::want
   Word word;
   std::vector<Word> members;                 // for outputs that speak of several services
   std::shared_ptr<const Snapshot> snapshot;  // null for the last word of an agent that leaves

@@ -97,7 +97,7 @@ def table(folder, hanging, full, hang, ssh, no_json):
         "pacemaker-hangs": ({"program": slow, "attribute": "#health-b"}, LATE),
         "pacemaker-refuses": ({"program": refuses}, "refuses ended with 1: bind() failed"),
         "pacemaker-nonsense": ({"program": nonsense}, "was told green and still holds nothing"),
-        "webhook-gone": ({"url": "http://127.0.0.1:1/"}, "127.0.0.1:1"),
+        "webhook-gone": ({"url": "http://127.0.0.1:1/"}, "http://127.0.0.1:1 Failed to connect to 127.0.0.1 port 1: "),
         "webhook-hangs": ({"url": f"http://{hang}/"}, LATE),
         "webhook-nonsense": ({"url": f"http://{ssh}/"}, "HTTP/0.9"),
         "consul-gone": ({"url": "http://127.0.0.1:1", **consul}, "127.0.0.1:1"),

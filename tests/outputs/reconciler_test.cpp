@@ -156,6 +156,26 @@ TEST_CASE("a stuck look that ends well after all is ok") {
   CHECK(r.state() == OutputState::ok);
 }
 
+TEST_CASE("a detail that changes all the time is told, and puts nothing in doubt") {
+  Reconciler r{OutputPace{}};
+  r.want(at(0s), "pass", "1");
+  r.started(at(0s));
+  r.want(at(1ms), "pass", "2");
+  CHECK_FALSE(r.ended(at(2ms), written));
+  CHECK(r.state() == OutputState::ok);
+  CHECK(r.is_confirmed());
+  REQUIRE(r.due(at(100ms)));  // the newer detail
+  r.started(at(100ms));
+  CHECK_FALSE(r.ended(at(101ms), written));
+  CHECK(r.counters().changes == 2);
+  CHECK(r.counters().repairs == 0);
+  r.want(at(200ms), "pass", "3");
+  CHECK(r.is_confirmed());
+  r.want(at(201ms), "drain", "4");
+  CHECK(r.state() == OutputState::pending);
+  CHECK_FALSE(r.is_confirmed());
+}
+
 TEST_CASE("what was sent is pending until it is seen to have arrived, and counted once") {
   Reconciler r{OutputPace{}};
   r.want(at(0s), "red");

@@ -49,6 +49,17 @@ TEST_CASE("the last word is what on_stop says") {
   CHECK(farewell_of(spec, last)->is_withdrawn);
 }
 
+TEST_CASE("the file with the snapshot is behind with each result, but holds what is told until that changes") {
+  OutputSpec spec;
+  spec.target = FileOutput{"/run/vitald/snapshot.json"};
+  spec.service = "web";
+  const auto wanted = [&](const Answers& a, std::uint64_t seq) { return *wanted_by(spec, snapshot(a, seq)); };
+  const Wanted one = wanted({}, 1), two = wanted({}, 2), failed = wanted({.web = Verdict::fail}, 3);
+  CHECK(one.key == two.key);
+  CHECK(one.detail != two.detail);
+  CHECK(two.key != failed.key);
+}
+
 TEST_CASE("the key changes with what is told and not with why") {
   const OutputSpec spec = keepalived("/x", "web");
   const auto key = [&](const Answers& a) { return wanted_by(spec, snapshot(a))->key; };

@@ -17,6 +17,7 @@
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <string>
 
 namespace {
@@ -62,6 +63,12 @@ void configure(const Easy& easy, const Json& job) {
   file("key", CURLOPT_SSLKEY);
 }
 
+// libcurl says after how many milliseconds it gave up: the same trouble would be news at each attempt.
+std::string without_time(const std::string& error) {
+  static const std::regex time(" after [0-9]+ (ms|milliseconds)");
+  return std::regex_replace(error, time, "");
+}
+
 // One request; the error of the transport, or none.
 std::string perform(const Easy& easy, const std::string& base, const Json& request, Json& replies) {
   const std::string url = base + request.value("path", std::string());
@@ -88,7 +95,7 @@ std::string perform(const Easy& easy, const std::string& base, const Json& reque
     easy.set(CURLOPT_CUSTOMREQUEST, method.c_str());
   }
   const CURLcode code = curl_easy_perform(easy.handle);
-  if (code != CURLE_OK) return error[0] != '\0' ? error : curl_easy_strerror(code);
+  if (code != CURLE_OK) return without_time(error[0] != '\0' ? error : curl_easy_strerror(code));
   long status = 0;
   curl_easy_getinfo(easy.handle, CURLINFO_RESPONSE_CODE, &status);
   replies.push_back({{"status", status}, {"body", answer}});
