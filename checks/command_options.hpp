@@ -1,6 +1,8 @@
 // The options exec and exec_lines share, read into a Command. [worker]
 #pragma once
 
+#include <unistd.h>
+
 #include <fstream>
 #include <string>
 #include <vitald/check.hpp>
@@ -19,6 +21,11 @@ inline Command read_command(const Options& o) {
   command.argv = o.list("command");
   if (command.argv.empty() || command.argv[0].empty())
     throw Invalid("command", "is empty: write [/path/to/program, argument]");
+  if (command.argv.size() == 1 && command.argv[0].find(' ') != std::string::npos &&
+      access(command.argv[0].c_str(), F_OK) != 0) {
+    throw Invalid("command",
+                  "is one word with spaces in it, and no shell divides it: write [/path/to/program, argument]");
+  }
   command.environment = clean_environment();
   for (auto& [name, value] : o.map("env")) {
     if (!is_variable_name(name)) throw Invalid("env", "'" + name + "' cannot name a variable");

@@ -67,6 +67,16 @@ def test_a_program_that_is_not_there_is_our_mistake():
     assert "No such file" in probe.text
 
 
+@pytest.mark.parametrize("kind", ["exec", "exec_lines"])
+def test_a_command_line_in_one_word_is_refused_with_the_configuration(tmp_path, kind):
+    with pytest.raises(AssertionError, match="command: is one word .* no shell divides it"):
+        worker_probe(kind, {"command": "/bin/echo hi"})
+    odd = tmp_path / "a plugin"
+    odd.write_text("#!/bin/sh\necho well\n")
+    odd.chmod(0o755)
+    assert worker_probe("exec", {"command": str(odd)}).text == "well"
+
+
 def test_a_plugin_that_hangs_is_killed_with_all_its_children_also_those_that_called_setsid():
     mark = f"86{os.getpid()}"
     probe = worker_probe("exec", {"command": [
