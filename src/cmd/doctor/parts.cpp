@@ -135,9 +135,12 @@ void look_at_state(const Patient& patient, Findings& out) {
     const int error = errno;
     const bool is_coming =
         error == ENOENT && access(std::filesystem::path(path).parent_path().c_str(), W_OK | X_OK) == 0;
-    out.push_back({is_coming ? Level::warning : Level::problem, "state", path + ": " + because(error),
-                   is_coming ? "nothing: the agent makes it when it starts"
-                             : "make it, and give it to the user the agent runs as, or write another state_dir"});
+    if (is_coming) {
+      out.push_back({Level::ok, "state", path + " is not there yet: the agent makes it when it starts", {}});
+    } else {
+      out.push_back({Level::problem, "state", path + ": " + because(error),
+                     "make it, and give it to the user the agent runs as, or write another state_dir"});
+    }
     return;
   }
   const std::size_t before = out.size();
