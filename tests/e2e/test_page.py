@@ -1,6 +1,7 @@
 """The page at /ui/ in a real browser: what it shows is true, comes by itself, can be read by everybody, and whatever a
 server under watch writes stays text."""
 import contextlib
+import datetime
 import http.server
 import json
 import os
@@ -260,6 +261,35 @@ def test_over_the_admin_socket_a_drain_is_laid_once_the_nodes_name_is_typed(brow
         answer_is(browser, "pass")
         assert agent.admin("/api/v1/status").json()["overlays"] == []
         assert browser.run("return window.owned") is None and browser.complaints() == []
+
+
+def press(browser, service, label):
+    """The button of this service whose word is `label`; and the name of the node, typed."""
+    pressed = browser.wait_for("const b = [...document.querySelectorAll('.card .action')].find(b => b.textContent === arguments[1] && "
+                               "b.ariaLabel.endsWith(' ' + arguments[0])); if (b) b.click(); return Boolean(b)", 10, service, label)
+    assert pressed and service in browser.text("#confirm-what")
+    fill(browser, "#confirm-node", "web-1")
+
+
+def test_one_service_is_laid_up_for_as_long_as_was_chosen_and_resumed_alone(browser, site):
+    agent, _, _ = site
+    with Forward(agent.socket) as forward:
+        browser.open(f"http://{forward.address}/ui/")
+        press(browser, "data", "Maintenance")
+        fill(browser, "#confirm-for", "4h")
+        click(browser, "#confirm-go")
+        browser.wait_for("return !document.getElementById('confirm').open")
+        overlay, = agent.admin("/api/v1/maintenance").json()["overlays"]
+        assert (overlay["kind"], overlay["service"]) == ("maintenance", "data")
+        assert datetime.datetime.fromisoformat(overlay["until"]) - datetime.datetime.fromisoformat(overlay["since"]) == datetime.timedelta(hours=4)
+        agent.admin("/api/v1/maintenance", "POST", {"kind": "drain"})
+        press(browser, "data", "Resume")
+        click(browser, "#confirm-go")
+        browser.wait_for("return !document.getElementById('confirm').open")
+        left, = agent.admin("/api/v1/maintenance").json()["overlays"]
+        assert (left["kind"], left["service"]) == ("drain", None), "the node's stays"
+        agent.admin("/api/v1/maintenance", "DELETE")
+        answer_is(browser, "pass")
 
 
 def test_another_page_of_the_same_browser_cannot_write(browser, site):
