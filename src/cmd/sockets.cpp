@@ -63,7 +63,7 @@ void find_holders(std::vector<ListeningSocket>& sockets) {
         // Of a server that forks, the eldest.
         if (s->pid != 0 && s->pid <= *pid) continue;
         s->pid = *pid;
-        s->program = std::string(trim(content_of(entry.path() / "comm")));
+        s->program = one_line(trim(content_of(entry.path() / "comm")), 32);  // anybody may call himself anything
       }
     }
   }

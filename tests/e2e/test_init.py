@@ -5,6 +5,7 @@ import pty
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -58,6 +59,43 @@ def test_what_needs_a_password_says_where_it_belongs(servers, tmp_path):
     text = init("--print", "-c", tmp_path / "vitald.yaml").stdout
     assert "# password_file: postgres.password" in text and "# password_file: mysql.password" in text
     assert not (tmp_path / "vitald.yaml").exists()
+
+
+BESIDE = """
+import ctypes, socket, subprocess, sys
+ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)  # PR_SET_NAME
+kept = [socket.create_server(("127.0.0.1", int(port))) for port in sys.argv[2].split(",")]
+sys.exit(subprocess.run(sys.argv[3:], timeout=60).returncode)
+"""
+
+
+def beside(file, ports, name="server"):
+    """What is written in a network of its own, in which one program of that name listens on the ports."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("a namespace of its own needs root")
+    alone = ["unshare", "--net", "sh", "-ec", 'ip link set lo up; exec "$@"', "sh", sys.executable, "-c", BESIDE]
+    done = subprocess.run([*alone, name, ",".join(map(str, ports)), VITALCTL, "init", "-c", file], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return yaml.safe_load(file.read_text())
+
+
+def test_who_hides_his_name_is_known_by_his_port(tmp_path):
+    config = beside(tmp_path / "vitald.yaml", [22, 25, 110, 443, 465, 636, 993, 995, 2379, 9180, 26379])
+    by_url = {c.get("url") or c.get("uri"): c for c in config["checks"].values() if "url" in c or "uri" in c}
+    by_port = {c["port"]: c for c in config["checks"].values() if "port" in c}
+    require = {"mode": "require"}
+    assert {url: c["type"] for url, c in by_url.items()} == {
+        "https://127.0.0.1:443/": "http", "ldaps://127.0.0.1:636": "ldap", "http://127.0.0.1:2379/health": "http"}
+    assert by_url["https://127.0.0.1:443/"]["tls"] == require
+    assert {port: (c["type"], c.get("tls")) for port, c in by_port.items()} == {
+        25: ("smtp", None), 465: ("smtp", require), 993: ("imap", require), 110: ("pop3", None), 995: ("pop3", require), 26379: ("tcp", None)}
+    assert "127.0.0.1:22 " not in (tmp_path / "vitald.yaml").read_text(), "nobody asks for a check of sshd"
+
+
+@pytest.mark.parametrize("name, check", [("x\n  e: {a: b}\n", "x-e---a--b-"), ("(squid-1)", "squid-1-"), ("*", "web")])
+def test_a_program_may_call_itself_anything(name, check, tmp_path):
+    config = beside(tmp_path / "vitald.yaml", [8080, 9999], name)
+    assert set(config) == {"listen", "profile", "checks"} and set(config["checks"]) == {"disk", "memory", check}
 
 
 def test_a_server_nobody_knows_is_a_comment(tmp_path):

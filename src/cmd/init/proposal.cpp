@@ -199,12 +199,15 @@ ProposedCheck check_of(What what, const ListeningSocket& s) {
   return c;
 }
 
-// As names of checks are written.
+// As names of checks are written: they begin with a letter or a digit.
 std::string clean(const std::string& name) {
+  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
   std::string out;
-  for (const char c : name)
-    out += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' ? c : '-';
-  return out.substr(0, 56);
+  for (const char c : name) {
+    if (out.empty() && !is_word(c)) continue;
+    out += is_word(c) || c == '-' || c == '_' || c == '.' ? c : '-';
+  }
+  return out.empty() ? "web" : out.substr(0, 56);
 }
 
 }  // namespace
