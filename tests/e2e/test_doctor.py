@@ -174,6 +174,13 @@ def test_an_address_that_is_not_of_this_host_and_ports_that_are_free_or_ours():
         assert only(doctor(agent), "ports", "ok")["text"] == f"127.0.0.1:{port} (health) is the agent's"
 
 
+def test_an_address_of_the_file_that_the_running_agent_does_not_have():
+    with installed(start=True) as agent:
+        agent.write_config({"checks": DISK, "listen": {"health": {"address": f"127.0.0.1:{free_port()}"}}})
+        line = only(doctor(agent), "ports", "problem")
+        assert "nobody listens on 127.0.0.1:" in line["text"] and line["mend"].startswith("vitalctl reload")
+
+
 def test_no_agent_and_one_that_is_none():
     with installed() as agent:
         assert "systemctl start vitald" in only(doctor(agent), "agent", "problem")["mend"]
@@ -194,7 +201,7 @@ def test_an_agent_of_another_version_that_refused_a_reload():
         def handle(self):
             while self.rfile.readline().strip():
                 pass
-            body = json.dumps({"version": "0.0.9", "is_stalled": False, "config": {"is_current": False, "problem": "line 3: nonsense"},
+            body = json.dumps({"version": "0.0.9", "is_stalled": True, "config": {"is_current": False, "problem": "line 3: nonsense"},
                                "journal": {"is_enabled": True, "is_healthy": False, "problem": "disk full"}}).encode()
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
     with installed() as agent, socketserver.ThreadingUnixStreamServer(str(agent.socket), Older) as server:
@@ -202,8 +209,9 @@ def test_an_agent_of_another_version_that_refused_a_reload():
         found = doctor(agent)
         server.shutdown()
     assert only(found, "agent", "warning")["mend"] == "systemctl restart vitald"
-    assert [f["mend"] for f in found["agent"] if f["level"] == "problem"][0] == "correct the file, then vitalctl reload"
-    assert any("disk full" in f["text"] for f in found["agent"])
+    stands_still, refused, no_journal = [f for f in found["agent"] if f["level"] == "problem"]
+    assert "stands still" in stands_still["text"] and "disk full" in no_journal["text"]
+    assert refused["mend"] == "correct the file, then vitalctl reload" and "line 3: nonsense" in refused["text"]
 
 
 def test_a_running_agent_that_refused_its_reload():
