@@ -54,7 +54,7 @@ void EtcdStore::vote(Instant now) {
   if (at == own_votes_.end()) at = own_votes_.begin();
   for (; at != own_votes_.end() && puts.size() < etcd::puts_at_once; ++at) {
     puts.push_back({key_of("votes/", at->first + '/' + plan_.node),
-                    vote_text(at->second, now - at->second.seen_at, etcd::vote_way, plan_.zone), session_.lease});
+                    vote_text(at->second, now, etcd::vote_way, plan_.zone), session_.lease});
     vote_cursor_ = at->first;
   }
   const bool is_all = at == own_votes_.end();

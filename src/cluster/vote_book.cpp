@@ -47,21 +47,22 @@ std::optional<failover::PeerVote> parse(const VoteBook::Written& in) {
   out.is_well = flag("well");
   out.age = *age + *way;
   out.text = text("text");
+  if (const auto good = time("good_ms")) out.good_age = *good + *way;
   return out;
 }
 
 }  // namespace
 
-std::string vote_text(const failover::PublishVote& vote, Duration age, Duration way, std::string_view zone) {
-  const auto up = [](Duration d) { return std::chrono::ceil<std::chrono::milliseconds>(d).count(); };
-  return Json{{"role", name(vote.role)},
-              {"down", vote.is_down},
-              {"well", vote.is_well},
-              {"age_ms", up(std::max(age, Duration{}))},
-              {"way_ms", up(way)},
-              {"zone", zone},
-              {"text", one_line(vote.text, 200)}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string vote_text(const failover::PublishVote& vote, Instant now, Duration way, std::string_view zone) {
+  const auto up = [](Duration d) {
+    return std::chrono::ceil<std::chrono::milliseconds>(std::max(d, Duration{})).count();
+  };
+  Json out{{"role", name(vote.role)},          {"down", vote.is_down}, {"well", vote.is_well},
+           {"age_ms", up(now - vote.seen_at)}, {"way_ms", up(way)},    {"zone", zone},
+           {"text", one_line(vote.text, 200)}};
+  if (vote.good_at && now - *vote.good_at < std::chrono::milliseconds(longest_age_ms))
+    out["good_ms"] = up(now - *vote.good_at);
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void VoteBook::looked(Instant issued, const std::vector<Written>& all) {
@@ -92,7 +93,9 @@ std::vector<failover::PeerVote> VoteBook::votes(Instant now) const {
   for (const auto& [key, known] : known_) {
     if (!known.vote || !known.not_before) continue;
     failover::PeerVote vote = *known.vote;
-    vote.age += std::max(now - *known.not_before, Duration{});
+    const Duration since = std::max(now - *known.not_before, Duration{});
+    vote.age += since;
+    if (vote.good_age) *vote.good_age += since;
     out.push_back(std::move(vote));
   }
   return out;

@@ -17,8 +17,8 @@
 
 namespace vital {
 
-// A vote as it stands in the store, a JSON text; `age` at the time of writing.
-std::string vote_text(const failover::PublishVote& vote, Duration age, Duration way, std::string_view zone);
+// A vote as it stands in the store, a JSON text written at `now`.
+std::string vote_text(const failover::PublishVote& vote, Instant now, Duration way, std::string_view zone);
 
 class VoteBook {
  public:

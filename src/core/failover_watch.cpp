@@ -58,21 +58,26 @@ std::vector<std::pair<std::string, std::string>> fields_of(const std::string& to
           {"last_position", r.last_position}};
 }
 
-FailoverWatch::FailoverWatch(TopologyPlan plan) : plan_(std::move(plan)), seen_(plan_.members.size()) {}
+FailoverWatch::FailoverWatch(TopologyPlan plan)
+    : plan_(std::move(plan)), seen_(plan_.members.size()), ignorance_(plan_.members.size()) {}
 
 void FailoverWatch::replan(TopologyPlan plan) {
   const std::string last = primary();
   std::vector<std::optional<MemberSeen>> seen(plan.members.size());
+  std::vector<std::string> ignorance(plan.members.size());
   std::optional<std::size_t> now_primary;
   for (std::size_t i = 0; i < plan.members.size(); ++i) {
     for (std::size_t old = 0; old < plan_.members.size(); ++old) {
-      if (plan_.members[old].name == plan.members[i].name) seen[i] = seen_[old];
+      if (plan_.members[old].name != plan.members[i].name) continue;
+      seen[i] = seen_[old];
+      ignorance[i] = ignorance_[old];
     }
     if (plan.members[i].name == last) now_primary = i;
   }
   if (!now_primary) open_.reset();  // whom it was about is gone
   plan_ = std::move(plan);
   seen_ = std::move(seen);
+  ignorance_ = std::move(ignorance);
   primary_ = now_primary;
 }
 
@@ -85,7 +90,11 @@ void FailoverWatch::remember_primary(const std::string& member) {
 std::string FailoverWatch::primary() const { return primary_ ? plan_.members[*primary_].name : std::string(); }
 
 std::vector<MemberView> FailoverWatch::members(Instant now) const {
-  return members_of(plan_, seen_, primary_good_, now);
+  auto out = members_of(plan_, seen_, primary_good_, now);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!out[i].is_seen && !ignorance_[i].empty()) out[i].text = ignorance_[i];
+  }
+  return out;
 }
 
 std::vector<Note> FailoverWatch::observe(Now now, CheckId check, const ProbeResult& result) {
@@ -106,6 +115,7 @@ std::vector<Note> FailoverWatch::tick(Now now) {
 
 void FailoverWatch::saw_member(Now now, std::size_t i, const ProbeResult& result) {
   auto found = evidence_of(result, now.mono, now.wall, seen_[i]);
+  ignorance_[i] = found ? std::string() : result.text;
   if (!found) return;
   seen_[i] = std::move(found);
   if (primary_ != i) return;
@@ -239,7 +249,9 @@ void FailoverWatch::moved_to(Now now, std::size_t i) {
   if (open_ && !open_->to.empty()) close(now, FailoverRecord::End::moved);  // and on to a third one
   if (!open_) begin(clients_lost_it(now), "another became primary");
   open_->to = plan_.members[i].name;
-  open_->promoted = std::max(seen_[i]->wall, open_->first_bad);
+  const Duration was_primary_for = seen_[i]->primary_since ? seen_[i]->at - *seen_[i]->primary_since : Duration{};
+  open_->promoted =
+      std::max(seen_[i]->wall - std::chrono::duration_cast<WallTime::duration>(was_primary_for), open_->first_bad);
   primary_ = i;
   saw_primary_well(*seen_[i]);
   bad_in_a_row_ = 0;

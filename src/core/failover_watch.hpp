@@ -98,6 +98,7 @@ class FailoverWatch {
 
   TopologyPlan plan_;
   std::vector<std::optional<MemberSeen>> seen_;  // beside plan_.members
+  std::vector<std::string> ignorance_;           // the same: what the newest result says, if it is no evidence
   std::optional<std::size_t> primary_;           // index of the last primary
   std::optional<WallTime> primary_good_at_;      // when it was last seen well, as primary
   PrimaryGood primary_good_;                     // the same, on the monotonic clock

@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
     } else {
       cluster->perform(failover::WantLease{"main"});
     }
-    cluster->perform(failover::PublishVote{"main", "one", ServerRole::primary, false, true, now, "well"});
+    cluster->perform(failover::PublishVote{"main", "one", ServerRole::primary, false, true, now, "well", {}});
     if (is_ours == was_ours && now - printed < std::chrono::milliseconds(100)) return;
     was_ours = is_ours;
     printed = now;

@@ -334,7 +334,7 @@ TEST_CASE("votes reach the others with an age, and end with their writer") {
   Agent a(etcd, plan_of("a"));
   Agent b(etcd, plan_of("b"));
   for (int i = 0; i < 100; ++i) {
-    failover::PublishVote vote{"main", "one", ServerRole::primary, false, true, a.now() - 200ms, "well"};
+    failover::PublishVote vote{"main", "one", ServerRole::primary, false, true, a.now() - 200ms, "well", {}};
     a.store.publish(vote);
     a.run(50ms);
     b.run(50ms);

@@ -15,7 +15,9 @@ VoteBook::Written written(std::int64_t revision, Duration age = 300ms, const std
   vote.member = "one";
   vote.is_down = true;
   vote.text = "refused";
-  return {"main", "one", node, vote_text(vote, age, 1s, "az-2"), revision};
+  vote.seen_at = start - age;
+  vote.good_at = start - age - 20s;
+  return {"main", "one", node, vote_text(vote, start, 1s, "az-2"), revision};
 }
 
 TEST_CASE("a vote is as old as its evidence, the way, and the time since the look before the one that showed it") {
@@ -29,6 +31,7 @@ TEST_CASE("a vote is as old as its evidence, the way, and the time since the loo
   CHECK(votes[0].is_down);
   CHECK(votes[0].text == "refused");
   CHECK(votes[0].age == 300ms + 1s + 1500ms);
+  CHECK(votes[0].good_age == 20s + 300ms + 1s + 1500ms);
 }
 
 TEST_CASE("a vote that is not written again grows old, however often it is looked at") {

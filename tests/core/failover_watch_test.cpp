@@ -208,6 +208,22 @@ TEST_CASE("two that say it after one another are two primaries, told at once and
   const auto record = p.last("failover");
   CHECK(p.told() == "failover_seen failover");
   CHECK(record.at("two_primaries_ms") == "9000");
+  // The other one was primary from the beginning: for no moment was there none.
+  CHECK(record.at("promoted") == record.at("first_bad"));
+  CHECK(record.at("leaderless_ms") == "0");
+}
+
+TEST_CASE("a member that nobody could look at says why, and not what it was before") {
+  Pair p;
+  ProbeResult locked_out = nothing;
+  locked_out.text = "login refused";
+  p.well().after(20s).see(b, locked_out);
+  CHECK(p.watch.members(p.now.mono)[1].text == "answered");  // what was seen still counts
+  p.after(11s).see(b, locked_out);
+  CHECK(!p.watch.members(p.now.mono)[1].is_seen);
+  CHECK(p.watch.members(p.now.mono)[1].text == "login refused");
+  p.see(b, standby);
+  CHECK(p.watch.members(p.now.mono)[1].text == "answered");
 }
 
 TEST_CASE("a second primary that gives up leaves the first one") {

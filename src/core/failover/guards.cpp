@@ -171,6 +171,7 @@ Held doubting(const Facts& f, const FailoverPolicyPlan&) {
 
 Held starting(const Facts& f, const FailoverPolicyPlan&) {
   if (f.grace_left > 0) return "started a moment ago, for " + span(f.grace_left) + " more nothing is done";
+  if (f.primary.empty()) return "nobody has been seen as the primary yet";
   if (!f.was_seen_well) return "this agent has never seen " + f.primary + " well as the primary";
   return {};
 }

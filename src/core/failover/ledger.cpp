@@ -41,6 +41,7 @@ std::string encode(const Decision& d) {
       .add("do", name(d.effect))
       .add("why", d.why)
       .add("facts", encode(d.facts))
+      .add("mode", name(d.mode))
       .text();
 }
 
@@ -59,7 +60,8 @@ std::optional<Decision> decode_decision(std::string_view line) {
                *when,
                *effect,
                in.text("why"),
-               *facts};
+               *facts,
+               by_name(in.text("mode"), Mode::automatic).value_or(Mode::observe)};
   return out;
 }
 

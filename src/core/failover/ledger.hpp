@@ -18,6 +18,7 @@ struct Decision {
   Do effect = Do::nothing;
   std::string why;
   Facts facts;
+  Mode mode = Mode::observe;  // in effect then: auto acts as assist until its pre-flight is green
   bool operator==(const Decision&) const = default;
 };
 

@@ -132,7 +132,7 @@ void Policy::judge(Now now) {
     const bool is_news = &row != last_row_;
     last_row_ = &row;
     if (is_news || row.to != state_ || row.effect == Do::run_next) {
-      Decision d{now.wall, plan_.topology, state_, row.to, row.when, row.effect, reason_, f};
+      Decision d{now.wall, plan_.topology, state_, row.to, row.when, row.effect, reason_, f, plan_.mode};
       if (is_news || row.to != state_) {
         decisions_.push_back(d);
         if (decisions_.size() > kept_decisions) decisions_.pop_front();

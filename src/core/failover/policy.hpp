@@ -57,6 +57,8 @@ class Policy {
   Facts facts(Now now) const;
   // Why a planned switchover may not begin now; empty = it may.
   std::string why_not_switched(Now now, const Switchover& asked) const;
+  // Whether a recovery of that id is parked, or was left alone by its owner: an operator may acknowledge it.
+  bool waits_for_word_on(std::string_view recovery) const;
   // What is asked for, under way or parked; empty id = nothing.
   struct Recovery {
     std::string id, from, to;
@@ -127,6 +129,7 @@ class Policy {
   void write(Now now);
   Entry entry(Now now, Phase phase, const std::string& why) const;
   const LeaseSeen* lease() const;
+  const Entry* acknowledgeable(std::string_view recovery) const;
   bool owns_lease(Instant now) const;
   Millis age_of(const std::string& key, Now now) const;
   void learn_ages(Now now);

@@ -61,7 +61,8 @@ void Policy::publish_votes(Now now) {
   });
   for (const MemberView& m : sight_.members) {
     if (!m.is_seen || !m.seen_at || (doubted_at_ && *m.seen_at <= *doubted_at_)) continue;
-    PublishVote vote{plan_.topology, m.name, m.role, m.is_down, m.is_well, *m.seen_at, m.text};
+    PublishVote vote{plan_.topology, m.name, m.role, m.is_down, m.is_well, *m.seen_at, m.text, {}};
+    if (m.name == sight_.primary) vote.good_at = sight_.primary_good_at;
     Told& told = told_[m.name];
     const bool is_same = told.vote.role == vote.role && told.vote.is_down == vote.is_down &&
                          told.vote.is_well == vote.is_well && told.vote.topology == vote.topology;
@@ -139,7 +140,13 @@ void Policy::take(Now now, const ClusterSeen& in) {
   // What another does about it counts as a try of ours.
   if (const LeaseSeen* l = lease(); l != nullptr && !l->holder.empty() && !l->is_ours) reasserted_at_ = now.mono;
   for (const PeerVote& v : cluster_.votes) {
-    if (v.member == sight_.primary && v.is_well) others_saw_well_ = std::max(others_saw_well_, {in.at - v.age});
+    if (v.member != sight_.primary) continue;
+    if (v.is_well) others_saw_well_ = std::max(others_saw_well_, {in.at - v.age});
+    if (!v.good_age) continue;
+    // Only what is far from our own last sight of it: a second more or less would make another candidate the nearest.
+    const Instant good_at = in.at - *v.good_age;
+    if (!sight_.primary_good_at || good_at - *sight_.primary_good_at > plan_.evidence_max_age)
+      others_saw_well_ = std::max(others_saw_well_, {good_at});
   }
   if (in.record.revision == record_revision_) return;
   record_revision_ = in.record.revision;
@@ -214,14 +221,27 @@ void Policy::command(Now, const ReleaseBrake& in) {
   edit(std::move(e));
 }
 
+// An entry that is parked, or that was begun and whose owner is gone.
+const Entry* Policy::acknowledgeable(std::string_view recovery) const {
+  const Entry* there = record_.find(recovery);
+  if (there == nullptr || there->topology != plan_.topology) return nullptr;
+  const bool is_begun =
+      there->phase == Phase::fencing || there->phase == Phase::promoting || there->phase == Phase::moving;
+  const bool is_left_alone =
+      is_begun && there->id != recovery_.id && (lease() == nullptr || lease()->token != there->token);
+  return there->phase == Phase::parked || is_left_alone ? there : nullptr;
+}
+
+bool Policy::waits_for_word_on(std::string_view recovery) const {
+  return (state_ == State::parked && recovery == recovery_.id) || acknowledgeable(recovery) != nullptr;
+}
+
 void Policy::command(Now, const Acknowledge& in) {
   const bool is_ours = state_ == State::parked && in.recovery == recovery_.id;
   if (is_ours) is_acknowledged_ = true;
-  const Entry* there = record_.find(in.recovery);
-  const bool is_left_alone = there != nullptr && there->phase != Phase::parked && there->id != recovery_.id &&
-                             (lease() == nullptr || lease()->token != there->token);
-  if (there == nullptr || there->topology != plan_.topology || (there->phase != Phase::parked && !is_left_alone))
-    return;
+  const Entry* there = acknowledgeable(in.recovery);
+  if (there == nullptr) return;
+  const bool is_left_alone = there->phase != Phase::parked;
   Edit e;
   e.kind = Edit::Kind::close;
   e.entry.id = in.recovery;

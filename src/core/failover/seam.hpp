@@ -49,6 +49,7 @@ struct PeerVote {
   bool is_well = false;
   Duration age{};  // at ClusterSeen::at: of the evidence at its sender plus the longest it can have been under way
   std::string text;
+  std::optional<Duration> good_age{};  // the same, of when it last saw the member well as the primary
 };
 
 // A small text the agents share, changed by compare-and-swap only.
@@ -171,6 +172,7 @@ struct PublishVote {
   bool is_well = false;
   Instant seen_at{};  // of the evidence
   std::string text;
+  std::optional<Instant> good_at{};  // of the primary: when it was last seen well
 };
 
 // Replace the shared record if its revision is still `expected` (0 = create it) and, with a token, if the topology's

@@ -169,6 +169,7 @@ void World::replicate() {
       if (!of[w].is_up || !of[w].is_primary) continue;
       ++of[w].written;
       of[w].fed_at = now_;
+      if (!of[w].is_overloaded) of[w].well_at = now_;
       for (unsigned m = 0; m < of.size(); ++m) {
         if (m != w && of[m].is_up && !of[m].is_primary && !of[m].is_paused && reaches(w, m)) {
           of[m].written = of[w].written;
@@ -351,6 +352,7 @@ void World::store_answers(const Event& e) {
       v.revision = static_cast<std::uint64_t>(++revision_);
     v.vote = vote;
     v.age_at_send = e.sent - vote.seen_at;
+    v.good_at_send = vote.good_at ? std::optional(e.sent - *vote.good_at) : std::nullopt;
     v.expires = now_ + shape_.ttl;
   }
   seen->health = StoreHealth::ok;
@@ -362,8 +364,11 @@ void World::store_answers(const Event& e) {
     auto& first = a.first_seen[key];
     // As far back as the last read that did not have it; or its whole life.
     if (first.first != v.revision) first = {v.revision, a.read_at.value_or(mine.mono - shape_.ttl)};
-    PeerVote out{key.first, "", v.vote.topology, v.vote.member, v.vote.role, v.vote.is_down, v.vote.is_well, {}, {}};
-    out.age = v.age_at_send + std::max<Duration>(Duration::zero(), e.sent - first.second);
+    PeerVote out{key.first, "", v.vote.topology, v.vote.member, v.vote.role, v.vote.is_down, v.vote.is_well, {},
+                 {},        {}};
+    const Duration since = std::max<Duration>(Duration::zero(), e.sent - first.second);
+    out.age = v.age_at_send + since;
+    if (v.good_at_send) out.good_age = *v.good_at_send + since;
     seen->votes.push_back(std::move(out));
   }
   seen->record = {record_text_, record_revision_};
@@ -452,7 +457,8 @@ void World::act(const Event& e) {
         broken(s.to + " is promoted while " + member_name(m) + " takes writes");
     }
     if (!shape_.plan.fence.empty() && !old.is_fenced) broken(s.to + " is promoted, " + s.from + " was not fenced");
-    const Duration lost = old.fed_at - young.fed_at;
+    // What a primary wrote that answered nobody any more, no check can know; only synchronous replication bounds it.
+    const Duration lost = old.well_at - young.fed_at;
     if (shape_.plan.max_lag && lost > *shape_.plan.max_lag + shape_.plan.evidence_max_age)
       broken(s.to + " is promoted, and lacks what was written in " + friendly_duration(lost));
     young.is_primary = true;

@@ -52,6 +52,7 @@ struct Member {
   bool is_paused = false;
   std::uint64_t written = 0;  // how far it is: those that are up and fed follow the writer
   Instant fed_at{};           // when it last got what was written, or wrote it
+  Instant well_at{};          // when it last wrote and would have answered a check
 };
 
 class World {
@@ -115,6 +116,7 @@ class World {
   struct Vote {
     failover::PublishVote vote;
     Duration age_at_send{};
+    std::optional<Duration> good_at_send{};
     std::uint64_t revision = 0;
     Instant expires{};
   };
