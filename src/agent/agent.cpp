@@ -204,8 +204,11 @@ void Agent::start() {
   keep_state(saved ? JournalState::Kind::warm_start : JournalState::Kind::cold_start);
   failovers_->adopt(Loop::both(), config_->topologies, *config_->plan);
   if (failovers_->is_any()) {
-    memory_.newest(failover_records(), most_failovers_shown, [this, mail = mail_](std::vector<JournalEvent> records) {
-      mail->post([this, records = std::move(records)] { failovers_->remember(records); });
+    memory_.newest(primary_records(), most_failovers_shown, [this, mail = mail_](std::vector<JournalEvent> records) {
+      mail->post([this, records = std::move(records)] {
+        failovers_->remember(records);
+        has_read_records_ = true;
+      });
     });
   }
   adopt_failover(Loop::both(), saved ? saved->failover : std::vector<std::string>());
@@ -266,6 +269,7 @@ void Agent::beat() {
   if (const Duration slept = host_.slept(); slept > Duration{}) performer_->apply(now, Slept{slept});
   say_all(now, failovers_->tick(now));
   if (control_) {
+    if (has_read_records_) remember_primaries();
     look_at_topologies(now);
     control_->tick(now, *performer_->snapshot());
   }

@@ -108,6 +108,7 @@ class Agent {
   // -- agent_failover.cpp
   void adopt_failover(Now now, const std::vector<std::string>& saved = {});
   void look_at_topologies(Now now);
+  void remember_primaries();
   void decided(const failover::Decision& decision);
   void handle_failover(const AdminRequest& request, const std::string& peer, const AdminReply& reply);
   void add_failover_pages();
@@ -129,6 +130,7 @@ class Agent {
   const std::shared_ptr<Failovers> failovers_ = std::make_shared<Failovers>();  // callbacks of the journal hold it too
   const std::shared_ptr<FailoverBoard> failover_board_ = std::make_shared<FailoverBoard>();  // pages hold it too
   std::unique_ptr<FailoverControl> control_;  // null where no topology has ever had a mode above observe
+  bool has_read_records_ = false;             // the journal said who was primary, where it knows
   std::unique_ptr<Front> front_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Outputs> outputs_;

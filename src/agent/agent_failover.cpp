@@ -74,6 +74,12 @@ void Agent::adopt_failover(Now now, const std::vector<std::string>& saved) {
   control_->adopt(now, *config_, join(saved, "\n"));
 }
 
+// Where the journal knows nothing: what the state file or the store says.
+void Agent::remember_primaries() {
+  control_->each_last_primary(
+      [&](const std::string& topology, const std::string& member) { failovers_->remember_primary(topology, member); });
+}
+
 void Agent::look_at_topologies(Now now) {
   failovers_->each(
       [&](const FailoverWatch& watch) { control_->saw(now, watch.plan().name, failover::sight_of(watch, now.mono)); });

@@ -148,7 +148,9 @@ std::string FailoverBoard::decisions(const std::vector<JournalEvent>& lines, con
     const auto plan =
         std::find_if(plans.begin(), plans.end(), [&](const auto& p) { return p.topology == decision->topology; });
     if (plan == plans.end()) continue;
-    const auto again = failover::replay({*decision}, *plan, without);
+    failover::FailoverPolicyPlan as_it_was = *plan;
+    if (decision->mode != failover::Mode::observe) as_it_was.mode = decision->mode;
+    const auto again = failover::replay({*decision}, as_it_was, without);
     out.begin_object();
     out.field("at", format_wall(decision->at));
     out.field("topology", decision->topology);

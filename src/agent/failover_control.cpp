@@ -162,6 +162,13 @@ std::vector<std::string> FailoverControl::save() const {
   return out;
 }
 
+void FailoverControl::each_last_primary(
+    const std::function<void(const std::string& topology, const std::string& member)>& see) const {
+  policies_->each([&](const Policy& p) {
+    if (const auto last = p.last_primary()) see(p.plan().topology, last->member);
+  });
+}
+
 std::vector<failover::FailoverPolicyPlan> FailoverControl::plans() const {
   std::vector<failover::FailoverPolicyPlan> out = config_->policies;
   for (failover::FailoverPolicyPlan& plan : out) {
@@ -304,39 +311,44 @@ std::string FailoverControl::command(Now now, const failover::Command& command) 
     });
     return found;
   };
-  const std::string refused =
-      std::visit(Overloaded{[&](const failover::Approve& a) -> std::string {
-                              const Policy* p = by_recovery(a.recovery);
-                              if (p == nullptr) return "this agent asks for no approval of " + one_line(a.recovery, 80);
-                              if (p->state() != failover::State::awaiting)
-                                return "nothing is asked for now: it is " + std::string(failover::name(p->state()));
-                              if (a.echo != p->recovery().to)
-                                return "it would promote " + p->recovery().to + ", not " + one_line(a.echo, 64);
-                              return {};
-                            },
-                            [&](const failover::Decline& d) -> std::string {
-                              const Policy* p = by_recovery(d.recovery);
-                              if (p == nullptr || p->state() != failover::State::awaiting)
-                                return "this agent asks for no approval of " + one_line(d.recovery, 80);
-                              return {};
-                            },
-                            [&](const failover::Switchover& s) -> std::string {
-                              const Policy* p = policies_->find(s.topology);
-                              if (p == nullptr) return "nothing is done about a topology " + one_line(s.topology, 64);
-                              return p->why_not_switched(now, s);
-                            },
-                            [&](const failover::Pause& p) -> std::string {
-                              return p.topology.empty() || policies_->find(p.topology) != nullptr
-                                         ? ""
-                                         : "nothing is done about a topology " + one_line(p.topology, 64);
-                            },
-                            [&](const failover::Resume& r) -> std::string {
-                              return r.topology.empty() || policies_->find(r.topology) != nullptr
-                                         ? ""
-                                         : "nothing is done about a topology " + one_line(r.topology, 64);
-                            },
-                            [](const auto&) -> std::string { return {}; }},
-                 command);
+  const std::string refused = std::visit(
+      Overloaded{[&](const failover::Approve& a) -> std::string {
+                   const Policy* p = by_recovery(a.recovery);
+                   if (p == nullptr) return "this agent asks for no approval of " + one_line(a.recovery, 80);
+                   if (p->state() != failover::State::awaiting)
+                     return "nothing is asked for now: it is " + std::string(failover::name(p->state()));
+                   if (a.echo != p->recovery().to)
+                     return "it would promote " + p->recovery().to + ", not " + one_line(a.echo, 64);
+                   return {};
+                 },
+                 [&](const failover::Decline& d) -> std::string {
+                   const Policy* p = by_recovery(d.recovery);
+                   if (p == nullptr || p->state() != failover::State::awaiting)
+                     return "this agent asks for no approval of " + one_line(d.recovery, 80);
+                   return {};
+                 },
+                 [&](const failover::Switchover& s) -> std::string {
+                   const Policy* p = policies_->find(s.topology);
+                   if (p == nullptr) return "nothing is done about a topology " + one_line(s.topology, 64);
+                   return p->why_not_switched(now, s);
+                 },
+                 [&](const failover::Pause& p) -> std::string {
+                   return p.topology.empty() || policies_->find(p.topology) != nullptr
+                              ? ""
+                              : "nothing is done about a topology " + one_line(p.topology, 64);
+                 },
+                 [&](const failover::Resume& r) -> std::string {
+                   return r.topology.empty() || policies_->find(r.topology) != nullptr
+                              ? ""
+                              : "nothing is done about a topology " + one_line(r.topology, 64);
+                 },
+                 [&](const failover::Acknowledge& a) -> std::string {
+                   bool waits = false;
+                   policies_->each([&](const Policy& p) { waits = waits || p.waits_for_word_on(a.recovery); });
+                   return waits ? "" : "no recovery " + one_line(a.recovery, 80) + " is parked";
+                 },
+                 [](const auto&) -> std::string { return {}; }},
+      command);
   if (!refused.empty()) return refused;
   feed(now, command);
   show(now);

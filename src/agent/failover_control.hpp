@@ -53,6 +53,9 @@ class FailoverControl {
   void adopt(Now now, const Config& config, std::string_view saved = {});
   std::vector<std::string> save() const;  // what a restart must not forget, a line a topology
 
+  // Who was primary last, of each topology of which the state file or the store knows it.
+  void each_last_primary(const std::function<void(const std::string& topology, const std::string& member)>& see) const;
+
   void saw(Now now, const std::string& topology, const failover::Sight& sight);
   void tick(Now now, const Snapshot& snapshot);
 

@@ -76,6 +76,7 @@ void family(std::string& out, std::string_view metric, std::string_view type, st
 }  // namespace
 
 std::vector<std::string> failover_records() { return {"failover", "primary_back"}; }
+std::vector<std::string> primary_records() { return {"failover", "primary_back", "primary_seen"}; }
 
 std::string failovers_document(const std::vector<JournalEvent>& records, std::string_view topologies,
                                std::string_view policies, std::string_view mode) {
@@ -120,12 +121,16 @@ void Failovers::remember(const std::vector<JournalEvent>& records) {
     std::string topology, from, to;
     for (const auto& [key, value] : record->fields) {
       if (key == "topology") topology = value;
-      if (key == "from") from = value;
+      if (key == "from" || key == "primary") from = value;
       if (key == "to") to = value;
     }
-    const auto found = watches_.find(topology);
-    if (found != watches_.end()) found->second.watch.remember_primary(to.empty() ? from : to);
+    remember_primary(topology, to.empty() ? from : to);
   }
+}
+
+void Failovers::remember_primary(const std::string& topology, const std::string& member) {
+  const auto found = watches_.find(topology);
+  if (found != watches_.end()) found->second.watch.remember_primary(member);
 }
 
 std::vector<Note> Failovers::counted(Watched& of, std::vector<Note> notes) {

@@ -18,6 +18,8 @@ namespace vital {
 
 // The names of the notes that are whole records: another member is primary, the same one is again.
 std::vector<std::string> failover_records();
+// The same, and what says who was primary without one.
+std::vector<std::string> primary_records();
 
 // {"mode", "topologies": [...], "policies": [...], "failovers": [...]}: records newest first, as the journal gave them.
 // Pure.
@@ -30,6 +32,7 @@ class Failovers {
   void adopt(Now now, const std::vector<TopologyPlan>& topologies, const Plan& plan);
   // Who was primary when a record was written last: the newest record of each topology. [loop]
   void remember(const std::vector<JournalEvent>& records);
+  void remember_primary(const std::string& topology, const std::string& member);
 
   std::vector<Note> ended(Now now, CheckId check, const ProbeResult& result);  // [loop]
   std::vector<Note> tick(Now now);                                             // now and then [loop]

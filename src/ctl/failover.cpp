@@ -52,14 +52,29 @@ Ink ink_of_status(const std::string& status) {
   return status == "unknown" ? Ink::yellow : Ink::red;
 }
 
+// Who is primary, or was; and what has become of it.
+std::string words_on_primary(const Json& t, const std::string& status) {
+  const std::string primary = text_at(t, "primary");
+  if (status == "two_primaries") {
+    std::string who;
+    for (const Json& m : t.at("members")) {
+      if (text_at(m, "role") == "primary") who += (who.empty() ? "" : " and ") + text_at(m, "name");
+    }
+    return who + " both say so: whatever is written to one, the other lacks";
+  }
+  if (primary.empty()) return "nobody has been seen as the primary";
+  if (status == "no_primary") return "the last was " + primary + ", nobody took over yet";
+  if (status == "unknown") return "the last was " + primary + ", nobody can look at it";
+  return "primary " + primary + (t.at("open").is_object() ? ", clients are not seen to follow yet" : "");
+}
+
 void print_status(const Json& all, const cmd::Paint& paint) {
   const WallTime now = Loop::both().wall;
   for (const Json& t : all.at("topologies")) {
     const std::string status = text_at(t, "status");
-    fmt::print("{}  {} for {}, primary {}{}\n", painted(paint, Ink::bold, text_at(t, "name")),
+    fmt::print("{}  {} for {}, {}\n", painted(paint, Ink::bold, text_at(t, "name")),
                painted(paint, ink_of_status(status), status), ago(text_at(t, "since"), now),
-               text_at(t, "primary").empty() ? "unknown" : text_at(t, "primary"),
-               t.at("open").is_object() ? ", a failover is under way" : "");
+               words_on_primary(t, status));
     Table table({"  MEMBER", "CHECK", "ROLE", "LAG", "CANDIDATE", "AGE", "OUTPUT"});
     for (const Json& m : t.at("members")) {
       const bool is_down = m.value("is_down", false), is_seen = m.value("is_seen", false);
@@ -81,18 +96,22 @@ void print_status(const Json& all, const cmd::Paint& paint) {
   }
 }
 
+bool had_two_primaries(const Json& record) { return record.value("two_primaries_ms", 0.0) > 0; }
+
 void print_history(const Json& all, const cmd::Paint& paint) {
   Table table({"ID", "FROM", "TO", "DOWN", "LEADERLESS", "FOLLOWED", "UNSEEN BEFORE", "WHY"});
   for (const Json& f : all.at("failovers")) {
     const std::string to = text_at(f, "to");
     table.add({{text_at(f, "id"), Ink::bold},
                {text_at(f, "from")},
-               {to.empty() ? "(came back)" : to},
+               {!to.empty()            ? to
+                : had_two_primaries(f) ? "(stayed)"
+                                       : "(came back)"},
                {length_at(f, "down_ms"), Ink::red},
                {length_at(f, "leaderless_ms")},
                {length_at(f, "follow_ms")},
                {length_at(f, "unseen_ms")},
-               {text_at(f, "why")}});
+               {text_at(f, "why") + (had_two_primaries(f) ? ": two for " + length_at(f, "two_primaries_ms") : "")}});
   }
   fmt::print("{}", table.is_empty() ? "no failover has been seen\n" : table.text(paint, terminal_width()));
 }
@@ -139,13 +158,56 @@ std::vector<Json> story_of(const Json& decisions, const std::string& id) {
   return out;
 }
 
+// The decisions of a record of the history: of the recoveries of its topology from its first bad sample to its end.
+std::vector<Json> story_of_record(const Json& decisions, const Json& record) {
+  const std::string topology = text_at(record, "topology"), first = text_at(record, "first_bad");
+  const std::string end = text_at(record, "ended");
+  std::string recovery;
+  for (const Json& d : decisions) {
+    const std::string at = text_at(d, "at");
+    const bool is_within = at >= first && (end.empty() || at <= end);  // RFC 3339 in UTC, all of one length
+    if (text_at(d, "topology") == topology && is_within && !text_at(d, "recovery").empty())
+      recovery = text_at(d, "recovery");
+  }
+  return recovery.empty() ? std::vector<Json>() : story_of(decisions, recovery);
+}
+
+Json decisions_of(const Client& client, const std::string& without) {
+  const std::string query = without.empty() ? "" : "?without=" + encode(without);
+  return Json::parse(client.get("/api/v1/failover-decisions" + query)).at("decisions");
+}
+
+// Null if the history has none of that id.
+Json record_of(const Json& all, const std::string& id) {
+  for (const Json& f : all.at("failovers")) {
+    if (text_at(f, "id") == id) return f;
+  }
+  return nullptr;
+}
+
+// Whether each decision would be the same again, where that was asked.
+bool print_decisions(const std::vector<Json>& story, bool is_replay = false) {
+  bool is_same = true;
+  for (const Json& d : story) {
+    fmt::print("{}  {} to {}: {}\n", text_at(d, "at"), text_at(d, "from"), text_at(d, "to"), text_at(d, "why"));
+    if (!is_replay || d.value("is_same", false)) continue;
+    fmt::print("    it would be: {}: {}\n", text_at(d, "now_to"), text_at(d, "now_why"));
+    is_same = false;
+  }
+  return is_same;
+}
+
 int tell_decisions(const Client& client, const std::string& id, const std::string& without, bool is_replay,
                    bool is_json) {
-  const std::string query = without.empty() ? "" : "?without=" + encode(without);
-  const Json all = Json::parse(client.get("/api/v1/failover-decisions" + query));
-  const auto story = story_of(all.at("decisions"), id);
-  if (story.empty())
-    throw CtlError("there is no failover " + one_line(id, 80) + "; vitalctl failover history lists them");
+  const Json decisions = decisions_of(client, without);
+  auto story = story_of(decisions, id);
+  if (story.empty()) {
+    const Json record = record_of(Json::parse(client.get("/api/v1/failovers")), id);
+    if (record.is_null())
+      throw CtlError("there is no failover " + one_line(id, 80) + "; vitalctl failover history lists them");
+    story = story_of_record(decisions, record);
+    if (story.empty()) throw CtlError("this agent decided nothing about " + one_line(id, 80) + ": it only watched");
+  }
   if (is_json) {
     const bool is_same =
         std::all_of(story.begin(), story.end(), [](const Json& d) { return d.value("is_same", false); });
@@ -160,15 +222,7 @@ int tell_decisions(const Client& client, const std::string& id, const std::strin
     fmt::print("{}\n", out.dump(2));
     return is_replay && !is_same ? 1 : 0;
   }
-  int code = 0;
-  for (const Json& d : story) {
-    fmt::print("{}  {} to {}: {}\n", text_at(d, "at"), text_at(d, "from"), text_at(d, "to"), text_at(d, "why"));
-    if (!is_replay) continue;
-    if (d.value("is_same", false)) continue;
-    fmt::print("    it would be: {}: {}\n", text_at(d, "now_to"), text_at(d, "now_why"));
-    code = 1;
-  }
-  return code;
+  return print_decisions(story, is_replay) ? 0 : 1;
 }
 
 // GitLab's db1 and db2: whoever approves types the name of the server that will be written to.
@@ -232,11 +286,12 @@ void print_phases(const Json& f) {
   if (!out.empty()) fmt::print("  {}\n", out);
 }
 
-int explain(const Json& all, const std::string& id, bool is_json) {
+// `story`: what was decided about it, if anything was.
+int explain(const Json& all, const std::string& id, const std::vector<Json>& story, bool is_json) {
   for (const Json& f : all.at("failovers")) {
     if (text_at(f, "id") != id) continue;
     if (is_json) {
-      fmt::print("{}\n", Json{{"id", id}, {"failover", f}, {"decisions", Json::array()}}.dump(2));
+      fmt::print("{}\n", Json{{"id", id}, {"failover", f}, {"decisions", story}}.dump(2));
       return 0;
     }
     const auto step = [&](const char* key, const std::string& what) {
@@ -245,7 +300,9 @@ int explain(const Json& all, const std::string& id, bool is_json) {
     };
     const std::string from = text_at(f, "from"), to = text_at(f, "to");
     fmt::print("{}: {}\n", text_at(f, "topology"),
-               to.empty() ? from + " was lost and came back" : from + " handed over to " + to);
+               !to.empty()            ? from + " handed over to " + to
+               : had_two_primaries(f) ? "another one said it is primary too, and " + from + " stayed"
+                                      : from + " was lost and came back");
     const std::string position = text_at(f, "last_position");
     step("last_good", from + " was seen well for the last time" + (position.empty() ? "" : ", at " + position));
     step("first_bad", "the first bad sample: " + text_at(f, "why"));
@@ -264,10 +321,12 @@ int explain(const Json& all, const std::string& id, bool is_json) {
       fmt::print("  detected after {}, where the configuration promises {} at worst\n", length_at(f, "detect_ms"),
                  length_at(t, "predicted_detect_ms"));
     }
-    if (f.value("two_primaries_ms", 0.0) > 0) {
+    if (had_two_primaries(f)) {
       fmt::print("  {} long two servers said they were primary: compare what was written to {}\n",
                  length_at(f, "two_primaries_ms"), from);
     }
+    if (!story.empty()) fmt::print("\n");
+    print_decisions(story);
     return 0;
   }
   throw CtlError("there is no failover " + one_line(id, 80) + "; vitalctl failover history lists them");
@@ -320,11 +379,9 @@ int failover(int argc, char** argv) {
   }
   const cmd::Paint paint;
   if (what == "explain") {
-    const auto& records = all.at("failovers");
-    const bool is_record =
-        std::any_of(records.begin(), records.end(), [&](const Json& f) { return text_at(f, "id") == which; });
-    return is_record ? explain(all, which, args.has("json"))
-                     : tell_decisions(client, which, "", false, args.has("json"));
+    const Json record = record_of(all, which);
+    if (record.is_null()) return tell_decisions(client, which, "", false, args.has("json"));
+    return explain(all, which, story_of_record(decisions_of(client, ""), record), args.has("json"));
   }
   if (what == "history") {
     print_history(all, paint);

@@ -35,6 +35,13 @@ def test_a_declined_recovery_is_parked_and_one_that_was_acknowledged_is_asked_fo
         assert "approved" in pairs.ctl("explain", again) and pairs.ctl("replay", again)
         history = pairs.ctl("history")
         assert "one" in history and "two" in history and "it is down" in history
+        # The id that the history shows leads to what was decided, too.
+        record = wait_for(lambda: next((f for f in pairs.agent.admin("/api/v1/failovers").json()["failovers"] if f["to"] == "two"), None), 10)
+        story = pairs.ctl("explain", record["id"])
+        assert "one handed over to two" in story and "fencing to confirming" in story, story
+        assert "fencing to confirming" in pairs.ctl("replay", record["id"])
+        nothing = pairs.agent.ctl("failover", "acknowledge", again)
+        assert nothing.returncode != 0 and f"no recovery {again} is parked" in nothing.stderr, nothing
 
 
 def test_a_fence_that_fails_parks_it_until_somebody_has_looked():
@@ -54,6 +61,29 @@ def test_a_fence_that_fails_parks_it_until_somebody_has_looked():
         pairs.wait_done()
         assert pairs.diary()[-3:] == WHOLE
         assert "parked" not in pairs.ctl("status")
+
+
+def test_an_agent_that_is_killed_between_two_steps_ends_what_it_began():
+    with PaperPairs() as pairs:
+        pairs.delay("fence")
+        pairs.set("main", "one", "down")
+        recovery = pairs.wait_state("fencing")["recovery"]
+        wait_for(lambda: pairs.diary() == ["fence one"], 10, "the fence is under way")
+        time.sleep(2)  # what it knows is saved by then
+        pairs.agent.kill9()
+        pairs.let("fence")
+        pairs.agent.start()
+        assert wait_for(lambda: pairs.agent.events("failover_interrupted"), 10)[0]["recovery"] == recovery
+        seen = wait_for(lambda: (t := pairs.agent.admin("/api/v1/failovers").json()["topologies"][0])["status"] == "no_primary" and t, 10)
+        assert seen["primary"] == "one", "who was primary is not forgotten"
+        # It asks until a pre-flight is green, and that needs a primary that is well: an operator says yes.
+        asked = pairs.wait_state("awaiting", timeout=40)["recovery"]
+        assert "nobody took over yet" in pairs.ctl("status")
+        pairs.ctl("approve", asked, "--to", "two")
+        pairs.wait_done()
+        assert pairs.diary().count("promote two") == 1 and pairs.diary()[-3:] == WHOLE
+        # The mode that was in effect then is kept with each decision.
+        assert pairs.ctl("replay", recovery) and pairs.ctl("replay", asked)
 
 
 def test_a_reload_in_the_middle_goes_on_with_what_is_configured_now():
