@@ -144,6 +144,7 @@ class PolicyReader {
       s_.problems().add(mark, path, fmt::format("is {}; write the name of an action", kind_name(written)));
     }
     if (step.action.empty()) return;
+    look_at_direction(step.action, mark, path);
     std::vector<std::string> known;
     for (const ActionDraft& a : actions_) known.push_back(a.name);
     for (const std::string& name : meant_by(step.action)) {
@@ -153,6 +154,20 @@ class PolicyReader {
                                     known.empty() ? std::string() : suggestion(name, known)));
     }
     out.push_back(std::move(step));
+  }
+
+  // A fence that stops the candidate, a promotion of the old primary: one word in place of the other.
+  void look_at_direction(const std::string& action, Mark mark, const std::string& path) const {
+    const bool has_from = action.find("{from}") != std::string::npos, has_to = action.find("{to}") != std::string::npos;
+    const std::string_view list = std::string_view(path).substr(path.rfind('.') + 1);
+    const bool is_stop = list.starts_with("fence") || list.starts_with("demote");
+    if (is_stop && has_to && !has_from)
+      s_.problems().warn(
+          mark, path,
+          "goes by {to}, the member that is to be promoted, and not by {from}: does it stop the right one?");
+    if (list.starts_with("promote") && has_from && !has_to)
+      s_.problems().warn(mark, path,
+                         "goes by {from}, the old primary, and not by {to}: does it promote the right one?");
   }
 
   // A fence that only says what it would do beside a promotion that is meant: two primaries.

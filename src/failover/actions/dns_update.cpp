@@ -1,6 +1,7 @@
 // dns.update: one address record moves to another value, by RFC 2136 with a TSIG key, as a compare-and-swap: the server
 // changes it only if it still holds the old value and no other. Read back from the authoritative server itself.
 // nsupdate and dig (or knsupdate and kdig) speak; the key goes by standard input.
+#include <strings.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,6 +39,14 @@ constexpr OptionRow options[] = {
     {"query_program", Type::string, "/usr/bin/dig", "dig, or kdig"},
     VITAL_STEP_ROWS};
 
+// Both end in a dot; case does not matter (RFC 4343).
+bool lies_in(const std::string& name, const std::string& zone) {
+  if (zone == "." || strcasecmp(name.c_str(), zone.c_str()) == 0) return true;
+  if (name.size() <= zone.size()) return false;
+  const std::size_t at = name.size() - zone.size();
+  return name[at - 1] == '.' && strcasecmp(name.c_str() + at, zone.c_str()) == 0;
+}
+
 // What goes into a line of nsupdate must be one word of it.
 std::string plain(const Options& o, const char* option, const std::string& text) {
   const bool is_good = !text.empty() && text.size() < 256 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -64,6 +73,8 @@ class Update final : public Action {
     for (const auto& [member, value] : values_) plain(o, "values", value);
     if (o.has("key") && !o.text("key").empty()) key_ += plain(o, "key", o.text("key"));
     if (name_.back() != '.') name_ += '.';
+    if (zone_.back() != '.') zone_ += '.';
+    if (!lies_in(name_, zone_)) throw Invalid("name", name_ + " does not lie in the zone " + zone_);
   }
 
   Result check(const Step& step, const Attempt& attempt) override {

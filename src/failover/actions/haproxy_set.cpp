@@ -46,7 +46,14 @@ class Set final : public Action {
       : sockets_(o.list("sockets")),
         servers_(read_servers(o, "servers")),
         undo_(read_servers(o, "undo")),
-        ends_sessions_(o.boolean("shutdown_sessions")) {}
+        ends_sessions_(o.boolean("shutdown_sessions")) {
+    for (const std::string& socket : sockets_) {
+      const auto colon = socket.rfind(':');
+      if (!socket.empty() && socket[0] == '/') continue;
+      if (colon == std::string::npos || colon == 0 || std::atoi(socket.c_str() + colon + 1) < 1)
+        throw Invalid("sockets", "'" + socket + "' is neither an absolute path nor ADDRESS:PORT");
+    }
+  }
 
   Result check(const Step&, const Attempt& attempt) override {
     return at_each(attempt, [&](const std::string& socket, Duration until) {

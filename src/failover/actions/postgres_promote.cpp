@@ -50,6 +50,8 @@ class Promote final : public Action {
       : place_(pg::Place::options(o)),
         system_(o.text_or("system_identifier", "")),
         table_(o.text_or("write_table", "")) {
+    if (system_.find_first_not_of("0123456789") != std::string::npos)
+      throw Invalid("system_identifier", shown(system_) + " is no number; pg_controldata shows it");
     for (const char c : table_) {
       if (!isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.') {
         throw Invalid("write_table", shown(table_) + " is no plain name; write TABLE or SCHEMA.TABLE");
