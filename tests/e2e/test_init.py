@@ -92,6 +92,16 @@ def test_who_hides_his_name_is_known_by_his_port(tmp_path):
     assert "127.0.0.1:22 " not in (tmp_path / "vitald.yaml").read_text(), "nobody asks for a check of sshd"
 
 
+@pytest.mark.parametrize("name, ports, checks", [
+    ("etcd", [2379, 2380], {2379: "http"}), ("mysqld", [3307, 33060], {3307: "mysql"}), ("named", [53, 953], {53: "dns"}),
+    ("dovecot", [110, 1143], {110: "pop3", 1143: "imap"}), ("master", [25, 10025], {25: "smtp"}), ("sshd", [5432], {})])
+def test_a_program_with_several_ports_gets_a_check_where_it_serves(name, ports, checks, tmp_path):
+    config = beside(tmp_path / "vitald.yaml", ports, name)
+    found = {c.get("port") or int(c["url"].split(":")[2].split("/")[0]): c["type"] for key, c in config["checks"].items()
+             if key not in ("disk", "memory")}
+    assert found == checks
+
+
 @pytest.mark.parametrize("name, check", [("x\n  e: {a: b}\n", "x-e---a--b-"), ("(squid-1)", "squid-1-"), ("*", "web")])
 def test_a_program_may_call_itself_anything(name, check, tmp_path):
     config = beside(tmp_path / "vitald.yaml", [8080, 9999], name)
