@@ -115,16 +115,18 @@ void Client::append(List& list, const std::string& line) {
 
 void Client::resolve(Duration until, int family) {
   if (site_.is_tls()) trust_.need_files();
-  const std::string host = site_.host.front() == '[' ? site_.host.substr(1, site_.host.size() - 2) : site_.host;
+  const bool is_v6 = site_.host.front() == '[';
+  const std::string host = is_v6 ? site_.host.substr(1, site_.host.size() - 2) : site_.host;
   const std::vector<check::Address> addresses = check::resolve(host, site_.port, until, family);
+  easy_.reset(curl_easy_init());
+  if (easy_ == nullptr) throw Stop(check::unknown(Cause::agent, "libcurl gives no handle"));
+  if (is_v6) return;  // an address needs no resolver, and libcurl's list has no place for the colons of this one
   std::string line = site_.host + ":" + std::to_string(site_.port) + ":";
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     const std::string& a = addresses[i].numeric;
     line += (i > 0 ? "," : "") + (a.find(':') == std::string::npos ? a : "[" + a + "]");
   }
   append(resolve_, line);
-  easy_.reset(curl_easy_init());
-  if (easy_ == nullptr) throw Stop(check::unknown(Cause::agent, "libcurl gives no handle"));
 }
 
 Answer Client::ask(const Request& request, Duration until, const std::string& where) {

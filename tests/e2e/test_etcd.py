@@ -35,6 +35,14 @@ def test_a_working_member(etcd):
     judge("etcd", of(etcd, role="follower"), "fail", "role", says="it is a leader, expected a follower")
 
 
+def test_an_address_of_ipv6():
+    member = Etcd()
+    member.url = f"http://[::1]:{member.port}"
+    with member:
+        probe = judge("etcd", of(member, write=True), "pass", "none", says=f"{member.url} is a leader")
+        assert probe.facts["address"] == "::1"
+
+
 def test_a_write_is_read_back_and_leaves_nothing(etcd):
     before = int(etcd.status()["header"]["revision"])
     probe = judge("etcd", of(etcd, write=True), "pass", "none")

@@ -108,6 +108,12 @@ def test_peers_that_speak_no_protocol(name):
                   behaviour)
 
 
+def test_an_address_of_ipv6():
+    with hostile.Peer(hostile.http(hostile.http_answer(503)), host="::1") as peer:
+        options = {"url": f"http://{peer.address}/b", "access_key": "a", "secret_key_file": secret("whatever")}
+        assert judge("s3", options, "fail", "content", says="HTTP 503").facts["address"] == "::1"
+
+
 def test_probes_leave_nothing(s3):
     before = s3.objects()
     leaves_nothing(repeat("s3", bucket(s3), 100), "pass/none", 100)
