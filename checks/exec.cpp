@@ -49,7 +49,8 @@ constexpr OptionRow options[] = {
 
 class Exec final : public Blocking {
  public:
-  explicit Exec(const Options& o) : command_(read_command(o)), env_file_(o.text_or("env_file", "")) {
+  explicit Exec(const Options& o)
+      : command_(read_command(o)), env_file_(o.text_or("env_file", "")), secret_(o.text_or("secret", "")) {
     if (!env_file_.empty() && env_file_[0] != '/') throw Invalid("env_file", "must be an absolute path");
   }
 
@@ -60,7 +61,8 @@ class Exec final : public Blocking {
     if (std::string why; !env_file_.empty() && !add_variables(env_file_, command.environment, why)) {
       return unknown(Cause::config, env_file_ + ": " + why);
     }
-    const Ended ended = run_command(command, attempt.deadline() - margin, margin / 2);
+    Ended ended = run_command(command, attempt.deadline() - margin, margin / 2);
+    ended.output = without_secret(std::move(ended.output), secret_);
     Result result = judge(ended);
     result.phase(Phase::exchange, ended.took);
     if (ended.leftovers.killed > 0) result.measure("leftover_processes", ended.leftovers.killed);
@@ -84,6 +86,7 @@ class Exec final : public Blocking {
 
   Command command_;
   std::string env_file_;
+  std::string secret_;
 };
 
 }  // namespace

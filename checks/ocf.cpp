@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <string_view>
 #include <vitald/check.hpp>
 
 #include "child_process.hpp"
@@ -76,7 +77,10 @@ class Ocf final : public Blocking {
 
  private:
   Result judge(const Ended& ended) const {
-    const std::string first = nagios::parse_output(ended.output).first_line;
+    std::string first = nagios::parse_output(ended.output).first_line;
+    // What resource-agents put before the reason that Pacemaker is to show.
+    constexpr std::string_view prefix = "ocf-exit-reason:";
+    if (first.compare(0, prefix.size(), prefix) == 0) first.erase(0, prefix.size());
     const std::string said = first.empty() ? "" : ": " + first;
     if (!ended.is_started) return unknown(Cause::config, name_ + " could not be started: " + ended.failure);
     if (ended.leftovers.unkillable() > 0) {

@@ -68,8 +68,9 @@ std::string key_of(const check::Command& c) {
 class Probe final : public check::AsyncProbe, public Asker {
  public:
   Probe(const check::Host& host, std::shared_ptr<Plugin> plugin, const check::Attempt& attempt,
-        const std::vector<std::pair<std::string, std::string>>& arguments, check::Finisher finisher)
-      : plugin_(std::move(plugin)), finisher_(finisher), timer_(host), id_(plugin_->next_id()) {
+        const std::vector<std::pair<std::string, std::string>>& arguments, const std::string& secret,
+        check::Finisher finisher)
+      : plugin_(std::move(plugin)), secret_(secret), finisher_(finisher), timer_(host), id_(plugin_->next_id()) {
     const Duration left = attempt.remaining();
     // A little before the agent would give us up, so that the answer can say more than "no answer".
     const Duration patience = left - std::min<Duration>(100ms, left / 10);
@@ -85,6 +86,8 @@ class Probe final : public check::AsyncProbe, public Asker {
 
   void answered(check::Result result) override {
     if (result.text.empty()) result.text = plugin_->name() + " gave no text";
+    result.text = check::without_secret(std::move(result.text), secret_);
+    for (auto& [name, value] : result.facts) value = check::without_secret(std::move(value), secret_);
     finish(std::move(result));
   }
   void lost(const check::Result& why) override {
@@ -110,6 +113,7 @@ class Probe final : public check::AsyncProbe, public Asker {
   }
 
   std::shared_ptr<Plugin> plugin_;
+  const std::string& secret_;  // of the check, which outlives its probes
   check::Finisher finisher_;
   net::Timer timer_;
   uint64_t id_;
@@ -121,7 +125,7 @@ class Probe final : public check::AsyncProbe, public Asker {
 class ExecLines final : public check::Async {
  public:
   ExecLines(const check::Host& host, const check::Options& o)
-      : host_(host), command_(read(o)), arguments_(o.map("arguments")) {
+      : host_(host), command_(read(o)), arguments_(o.map("arguments")), secret_(o.text_or("secret", "")) {
     if (host.loop == nullptr) throw check::Invalid("", "this vitald does not offer " VITAL_SERVICE_LOOP);
     net::survive_hangups();
     plugin_ = Plugin::shared(host_, command_, key_of(command_));
@@ -133,13 +137,14 @@ class ExecLines final : public check::Async {
   ExecLines& operator=(const ExecLines&) = delete;
 
   std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    return std::make_unique<Probe>(host_, plugin_, attempt, arguments_, finisher);
+    return std::make_unique<Probe>(host_, plugin_, attempt, arguments_, secret_, finisher);
   }
 
  private:
   const check::Host host_;
   const check::Command command_;
   const std::vector<std::pair<std::string, std::string>> arguments_;
+  const std::string secret_;
   std::shared_ptr<Plugin> plugin_;
 };
 

@@ -177,13 +177,22 @@ def test_a_secret_can_be_read_from_its_descriptor_once_and_stands_nowhere_else(t
     secret = tmp_path / "secret"
     secret.write_text("canary-42")
     probe = worker_probe("exec", {
-        "command": ["/bin/sh", "-c", "read s <&5; echo \"$s $(env | grep -c canary) $(tr '\\0' ' ' </proc/$$/cmdline | grep -c 'canary-[4]2') $(cat <&5 | wc -c)\""],
+        "command": ["/bin/sh", "-c", "read s <&5; echo \"$(echo $s | rev) $(env | grep -c canary) $(tr '\\0' ' ' </proc/$$/cmdline | grep -c 'canary-[4]2') $(cat <&5 | wc -c)\""],
         "secret_file": str(secret), "secret_fd": 5})
-    assert probe.text == "canary-42 0 0 0", probe.output
+    assert probe.text == "24-yranac 0 0 0", probe.output
     probe = worker_probe("exec", {"command": ["/bin/sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"], "secret_file": str(secret), "secret_fd": 3})
     assert probe.text in ("0 1 2 3 4", "0 1 2 3"), probe.text  # 4 is ls's own
     with pytest.raises(AssertionError, match="cannot both have the secret"):
         worker_probe("exec", {"command": ["/bin/true"], "secret_file": str(secret), "secret_fd": 3, "secret_env": "X"})
+
+
+def test_a_secret_that_the_plugin_repeats_goes_no_further(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("canary-42")
+    probe = worker_probe("exec", {"command": ["/bin/sh", "-c", "read s; echo \"login with $s failed\"; echo \"it was $s\"; exit 2"],
+                                  "secret_file": str(secret)})
+    assert (probe.verdict, probe.text, probe.facts["more"]) == ("fail", "login with *** failed", "it was ***"), probe.output
+    assert "canary" not in probe.output
 
 
 def test_a_file_of_variables_is_read_for_each_run(tmp_path):
@@ -234,6 +243,11 @@ def ocf_agent(tmp_path, code, words="words"):
 def test_ocf_exit_codes_mean_what_pacemaker_says(tmp_path, code, verdict, cause):
     probe = worker_probe("ocf", {"agent": ocf_agent(tmp_path, code)})
     assert (probe.verdict, probe.cause) == (verdict, cause), probe.output
+
+
+def test_ocf_the_reason_of_resource_agents_stands_without_its_mark(tmp_path):
+    probe = worker_probe("ocf", {"agent": ocf_agent(tmp_path, 7, "ocf-exit-reason:no pidfile")})
+    assert probe.text.endswith("is not running: no pidfile 0"), probe.text
 
 
 def test_ocf_parameters_and_the_check_level_go_by_environment(tmp_path):

@@ -44,6 +44,18 @@ def children_named(agent, text):
     return [pid for pid in agent.descendants() if text in command_line(pid)]
 
 
+def test_a_secret_that_the_command_repeats_goes_no_further(tmp_path, plugin):
+    secret = tmp_path / "secret"
+    secret.write_text("canary-42")
+    path = plugin("""
+        say(request["id"], verdict="fail", text="login with " + key + " failed", facts={"tried": key})
+        """, head="key = open('/dev/fd/3').read().strip()\n")
+    with Agent({"checks": {"c": {**lines(path), "secret_file": str(secret)}}, "services": {"web": ["c"]}}) as agent:
+        agent.wait_for(lambda: agent.check("c")["state"] == "fail")
+        check = agent.check("c")
+        assert check["output"] == "login with *** failed" and check["facts"]["tried"] == "***", check
+
+
 def test_the_example_answers_for_many_checks_from_one_process(tmp_path):
     for n in range(3):
         (tmp_path / f"file{n}").write_text("x")
