@@ -129,6 +129,8 @@ void Place::read_uri(const char* option) {
   }
   host = url->lud_host == nullptr ? "" : url->lud_host;
   if (host.empty()) host = scheme == "ldapi" ? "/run/slapd/ldapi" : "localhost";
+  if (url->lud_port < 0 || url->lud_port > 65535)
+    throw Invalid(option, "\"" + uri + "\" names a port that cannot be; write a number up to 65535");
   port = url->lud_port != 0 ? url->lud_port : scheme == "ldaps" ? LDAPS_PORT : LDAP_PORT;
   target = scheme + "://" + (scheme == "ldapi" ? host : with_port(host, port));
   if (scheme == "ldapi" && host.size() >= sizeof(sockaddr_un::sun_path))
@@ -303,13 +305,14 @@ void Session::replace(const std::string& dn, const std::string& attribute, const
   change.mod_type = const_cast<char*>(attribute.c_str());
   change.mod_vals.modv_bvals = values;
   LDAPMod* changes[] = {&change, nullptr};
-  const std::string doing = "write of " + attribute + " of \"" + dn + "\" on " + target_;
+  const std::string doing = "write of " + attribute + " of \"" + dn + "\"";
   int id = 0;
   need(ldap_modify_ext(handle_.get(), dn.c_str(), changes, nullptr, nullptr, &id), doing);
   const int code = code_in(wait(id, doing));
   if (code == LDAP_REFERRAL || code == LDAP_UNWILLING_TO_PERFORM) {
     throw Stop(fail(Cause::role, doing + ": this server takes no writes: " + words_for(code, diagnostic())));
   }
+  if (code == LDAP_NO_SUCH_OBJECT) throw Stop(fail(Cause::content, doing + ": there is no such entry"));
   need(code, doing);
 }
 

@@ -122,7 +122,6 @@ bool Dialogue::went_wrong(Trouble trouble) {
   lookup_.withdraw();
   trouble_ = std::move(trouble);
   if (trouble_.text.empty()) trouble_.text = "something went wrong";
-  if (is_lenient_) return true;
   switch (doing_) {
     case Doing::looking_up:
       lap(Phase::resolve);
@@ -134,8 +133,9 @@ bool Dialogue::went_wrong(Trouble trouble) {
       lap(Phase::tls);
       break;
     default:
-      lap(Phase::exchange);
+      if (!is_lenient_) lap(Phase::exchange);
   }
+  if (is_lenient_) return true;
   is_over_ = true;
   result_ = check::make_result(trouble_.verdict, trouble_.cause, trouble_.text);
   watch_.stop();

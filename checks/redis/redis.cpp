@@ -54,7 +54,7 @@ Plan read_plan(const check::Options& options) {
   plan.demands.max_save_age = options.has("max_save_age") ? options.duration("max_save_age") : check::Duration::zero();
   plan.demands.min_replicas = options.integer("min_replicas");
   plan.demands.memory = check::Floors::options(options, "warn_free_memory", "fail_free_memory");
-  plan.demands.clients = check::Floors::options(options, "warn_free_clients", "fail_free_clients");
+  plan.demands.clients = check::Floors::options(options, "warn_free_clients", "fail_free_clients", false);
   plan.does_write = options.boolean("write");
   plan.write_prefix = options.text("write_prefix");
   if (plan.does_write && role == "replica")
@@ -96,6 +96,7 @@ class RedisProbe final : public net::Dialogue {
     }
     // PING is refused where INFO is not: while it loads, and by a replica that would give old answers.
     const Reply pong = co_await ask(command("PING"), "PING");
+    if (is_turned_away(pong)) co_return error_meaning(pong, "PING");  // it has closed already
     const Reply said = co_await ask(command("INFO"), "INFO");
     if (said.is_error()) co_return error_meaning(said, "INFO");
     const Info info(said.text);

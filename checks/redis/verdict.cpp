@@ -37,6 +37,10 @@ std::optional<double> Info::number(const std::string& field) const {
   return number;
 }
 
+bool is_turned_away(const Reply& reply) {
+  return reply.is_error() && reply.text.find("max number of clients") != std::string::npos;
+}
+
 Result error_meaning(const Reply& error, const std::string& doing) {
   struct Row {
     std::string_view code;
@@ -67,7 +71,7 @@ Result error_meaning(const Reply& error, const std::string& doing) {
     if (error.code() == row.code) return check::make_result(row.verdict, row.cause, row.words + quoted);
   }
   const auto says = [&](const char* words) { return error.text.find(words) != std::string::npos; };
-  if (says("max number of clients")) {
+  if (is_turned_away(error)) {
     return check::warn(Cause::protocol, "it is alive, but its clients are at maxclients" + quoted);
   }
   if (says("without any password configured") || says("invalid password") || says("no password is set")) {

@@ -38,6 +38,8 @@ class Info {
 
 // What an error reply proves; `doing` is the command ("SET"), for the words.
 check::Result error_meaning(const Reply& error, const std::string& doing);
+// Whether it is the one thing that is said to clients beyond maxclients, before the connection is closed.
+bool is_turned_away(const Reply& reply);
 
 // What INFO says against what is demanded: verdict, measures and facts. `target` is for the words. `now` is the wall
 // clock, which LASTSAVE counts in.

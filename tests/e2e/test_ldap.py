@@ -286,6 +286,7 @@ def test_an_address_that_cannot_be_reached_and_one_that_does_not_answer():
     ({"uri": "http://x"}, "uri"),
     ({"uri": "ldap://a ldap://b"}, "uri"),
     ({"uri": "cldap://a"}, "uri"),
+    ({"uri": "ldap://a:99999"}, "uri"),
     ({"uri": "ldaps://a", "start_tls": "true"}, "start_tls"),
     ({"uri": "ldap://a", "bind_dn": "cn=x"}, "password"),
     ({"uri": "ldap://a", "sasl": "external", "bind_dn": "cn=x"}, "sasl"),

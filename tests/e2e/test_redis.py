@@ -140,6 +140,7 @@ def test_room_for_clients():
             holder.sendall(b"PING\r\n")
             holder.recv(100)
             judge("redis", app(server), "warn", "protocol", says="max number of clients")
+            judge("redis", {"port": server.port}, "warn", "protocol", says="max number of clients")  # closed after that
 
 
 def test_a_server_that_loads_its_data():
