@@ -2,6 +2,7 @@
 // left. Pure. [any]
 #pragma once
 
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -37,6 +38,25 @@ struct Floor {
   double of(double whole) const { return is_percent ? whole * number / 100 : number; }
 };
 
+// A size as one would write it: "64KiB", "100MB", "12345".
+inline std::string size_as_written(double bytes) {
+  struct Unit {
+    double bytes;
+    const char* name;
+  };
+  static constexpr Unit units[] = {{1099511627776.0, "TiB"}, {1e12, "TB"}, {1073741824.0, "GiB"}, {1e9, "GB"},
+                                   {1048576.0, "MiB"},       {1e6, "MB"},  {1024.0, "KiB"},       {1e3, "KB"}};
+  char text[32];
+  for (const Unit& unit : units) {
+    const double count = bytes / unit.bytes;
+    if (count < 1 || count != std::floor(count)) continue;
+    std::snprintf(text, sizeof text, "%.0f%s", count, unit.name);
+    return text;
+  }
+  std::snprintf(text, sizeof text, "%.0f", bytes);
+  return text;
+}
+
 // An option of the type size_or_percent.
 inline std::optional<Floor> floor_option(const Options& options, const char* name) {
   if (!options.has(name)) return {};
@@ -54,10 +74,16 @@ struct Floors {
   std::optional<Floor> warn, fail;
   bool is_bytes = true;
 
-  static Floors options(const Options& o, const char* warn_name, const char* fail_name, bool is_bytes = true) {
+  // `usual` is the default of warn_name, if it has one: nobody wrote it, so it gives way to a fail_name beyond it.
+  static Floors options(const Options& o, const char* warn_name, const char* fail_name, bool is_bytes = true,
+                        std::string_view usual = {}) {
     Floors f{floor_option(o, warn_name), floor_option(o, fail_name), is_bytes};
+    const bool is_usual = f.warn && f.warn->written == usual;
     if (f.warn && f.fail && f.warn->is_percent == f.fail->is_percent && f.warn->number < f.fail->number) {
-      throw Invalid(warn_name, "is below " + std::string(fail_name) + ", so it could never warn; write a larger value");
+      if (!is_usual)
+        throw Invalid(warn_name,
+                      "is below " + std::string(fail_name) + ", so it could never warn; write a larger value");
+      f.warn.reset();
     }
     return f;
   }
@@ -79,7 +105,7 @@ struct Floors {
  private:
   std::string show(const Floor& f) const {
     if (f.is_percent) return f.written;
-    return is_bytes ? bytes_in_words(f.number) : std::to_string(static_cast<long long>(f.number));
+    return is_bytes ? size_as_written(f.number) : std::to_string(static_cast<long long>(f.number));
   }
 };
 

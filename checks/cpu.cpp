@@ -14,8 +14,8 @@ class Cpu final : public HostCheck {
   Cpu(const Host& host, const Options& o)
       : HostCheck(host),
         group_(cgroup_option(o)),
-        used_(Limit::option(o, "warn_used", "fail_used", Bad::above)),
-        stolen_(Limit::option(o, "warn_stolen", "fail_stolen", Bad::above)),
+        used_(Limit::option(o, "warn_used", "fail_used", Bad::above, Unit::none, 90)),
+        stolen_(Limit::option(o, "warn_stolen", "fail_stolen", Bad::above, Unit::none, 10)),
         throttled_(Limit::option(o, "warn_throttled", "fail_throttled", Bad::above)) {
     if (group_.empty() && throttled_.is_set()) {
       throw Invalid(o.has("warn_throttled") ? "warn_throttled" : "fail_throttled",

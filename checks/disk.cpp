@@ -36,8 +36,8 @@ class Disk final : public Blocking {
  public:
   explicit Disk(const Options& o)
       : path_(o.text("path")),
-        space_(Floors::options(o, "warn_free", "fail_free")),
-        inodes_(Floors::options(o, "warn_free_inodes", "fail_free_inodes", false)),
+        space_(Floors::options(o, "warn_free", "fail_free", true, "10%")),
+        inodes_(Floors::options(o, "warn_free_inodes", "fail_free_inodes", false, "5%")),
         may_be_read_only_(o.boolean("read_only")),
         must_be_mount_point_(o.boolean("mount_point")),
         writes_(o.boolean("write")) {

@@ -67,8 +67,8 @@ class File final : public Blocking {
         is_pattern_(path_.find_first_of("*?[") != std::string::npos),
         must_be_absent_(o.boolean("absent")),
         age_(Limit::seconds(o, "warn_age", "fail_age")),
-        too_small_(Limit::option(o, "warn_size_below", "fail_size_below", Bad::below)),
-        too_large_(Limit::option(o, "warn_size_above", "fail_size_above", Bad::above)),
+        too_small_(Limit::bytes(o, "warn_size_below", "fail_size_below", Bad::below)),
+        too_large_(Limit::bytes(o, "warn_size_above", "fail_size_above")),
         contains_(o.text_or("contains", "")),
         matches_(pattern_option(o, "matches")),
         rejects_(pattern_option(o, "rejects")) {

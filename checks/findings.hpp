@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -15,30 +16,44 @@
 #include <vector>
 #include <vitald/check.hpp>
 
+#include "amount.hpp"
+
 namespace vital::check {
 
 enum class Bad { above, below };
+// What a number counts, which says how its threshold is written.
+enum class Unit { none, seconds, bytes };
 
 // Two thresholds of one number. Unset ones never complain.
 struct Limit {
   Bad bad = Bad::above;
   std::optional<double> warn, fail;
   std::string warn_name, fail_name;
+  Unit counts = Unit::none;
 
-  // The options of these names, of any numeric type; `scale` 1e-9 makes seconds of durations.
-  static Limit option(const Options& o, const char* warn_name, const char* fail_name, Bad bad, double scale = 1) {
-    Limit limit{bad, {}, {}, warn_name, fail_name};
+  // The options of these names, of any numeric type; durations become seconds. `usual` is the default of warn_name, if
+  // it has one: nobody wrote it, so it gives way to a fail_name beyond it.
+  static Limit option(const Options& o, const char* warn_name, const char* fail_name, Bad bad, Unit of = Unit::none,
+                      std::optional<double> usual = {}) {
+    Limit limit{bad, {}, {}, warn_name, fail_name, of};
+    const double scale = of == Unit::seconds ? 1e-9 : 1;
     if (o.has(warn_name)) limit.warn = o.number(warn_name) * scale;
     if (o.has(fail_name)) limit.fail = o.number(fail_name) * scale;
     if (limit.warn && limit.fail && *limit.warn != *limit.fail && limit.is_bad(*limit.warn, *limit.fail)) {
-      throw Invalid(warn_name, std::string("is ") + (bad == Bad::above ? "above " : "below ") + fail_name +
-                                   ", so it could never warn; write a " + (bad == Bad::above ? "smaller" : "larger") +
-                                   " value");
+      if (limit.warn != usual)
+        throw Invalid(warn_name, std::string("is ") + (bad == Bad::above ? "above " : "below ") + fail_name +
+                                     ", so it could never warn; write a " + (bad == Bad::above ? "smaller" : "larger") +
+                                     " value");
+      limit.warn.reset();
     }
     return limit;
   }
-  static Limit seconds(const Options& o, const char* warn_name, const char* fail_name) {
-    return option(o, warn_name, fail_name, Bad::above, 1e-9);
+  static Limit seconds(const Options& o, const char* warn_name, const char* fail_name,
+                       std::optional<double> usual = {}) {
+    return option(o, warn_name, fail_name, Bad::above, Unit::seconds, usual);
+  }
+  static Limit bytes(const Options& o, const char* warn_name, const char* fail_name, Bad bad = Bad::above) {
+    return option(o, warn_name, fail_name, bad, Unit::bytes);
   }
 
   bool is_set() const { return warn || fail; }
@@ -47,12 +62,11 @@ struct Limit {
     if (warn && is_bad(value, *warn)) return Verdict::warn;
     return Verdict::pass;
   }
-  // "above fail_lag 30".
+  // "above fail_lag 30s", as it was written.
   std::string words(Verdict verdict) const {
     const bool is_fail = verdict == Verdict::fail;
-    char number[32];
-    std::snprintf(number, sizeof number, "%.6g", (is_fail ? fail : warn).value_or(0));
-    return std::string(bad == Bad::above ? "above " : "below ") + (is_fail ? fail_name : warn_name) + " " + number;
+    return std::string(bad == Bad::above ? "above " : "below ") + (is_fail ? fail_name : warn_name) + " " +
+           as_written((is_fail ? fail : warn).value_or(0));
   }
   Result& measure(Result& result, std::string name, double value, std::string unit = "") const {
     return result.measure(std::move(name), value, std::move(unit), warn.value_or(no_threshold),
@@ -60,6 +74,28 @@ struct Limit {
   }
 
  private:
+  std::string as_written(double value) const {
+    if (counts == Unit::bytes) return size_as_written(value);
+    char text[32];
+    if (counts == Unit::none) {
+      std::snprintf(text, sizeof text, "%.6g", value);
+    } else if (value != 0 && value < 1) {
+      std::snprintf(text, sizeof text, "%.6gms", value * 1000);
+    } else {
+      const double whole = std::round(value);
+      const bool is_round = std::abs(value - whole) < 1e-6 * value;  // it was nanoseconds
+      const bool is_hours = is_round && whole >= 3600 && std::fmod(whole, 3600) == 0;
+      const bool is_minutes = is_round && whole >= 60 && std::fmod(whole, 60) == 0;
+      std::snprintf(text, sizeof text, "%.6g%s",
+                    value / (is_hours     ? 3600
+                             : is_minutes ? 60
+                                          : 1),
+                    is_hours     ? "h"
+                    : is_minutes ? "m"
+                                 : "s");
+    }
+    return text;
+  }
   bool is_bad(double value, double limit) const { return bad == Bad::above ? value > limit : value < limit; }
 };
 

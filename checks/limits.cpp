@@ -20,9 +20,9 @@ class Limits final : public HostCheck {
   Limits(const Host& host, const Options& o)
       : HostCheck(host),
         group_(cgroup_option(o)),
-        files_(Floors::options(o, "warn_free_files", "fail_free_files", false)),
-        pids_(Floors::options(o, "warn_free_pids", "fail_free_pids", false)),
-        conntrack_(Floors::options(o, "warn_free_conntrack", "fail_free_conntrack", false)) {}
+        files_(Floors::options(o, "warn_free_files", "fail_free_files", false, "20%")),
+        pids_(Floors::options(o, "warn_free_pids", "fail_free_pids", false, "20%")),
+        conntrack_(Floors::options(o, "warn_free_conntrack", "fail_free_conntrack", false, "20%")) {}
 
  private:
   std::optional<Result> look(Duration) override {

@@ -16,6 +16,7 @@ namespace {
 struct Span {
   const char *name, *warn_option, *fail_option;
 };
+constexpr double usual_warn = 4;  // the default of warn_5m
 constexpr std::array<Span, 3> spans{
     {{"1m", "warn_1m", "fail_1m"}, {"5m", "warn_5m", "fail_5m"}, {"15m", "warn_15m", "fail_15m"}}};
 
@@ -26,8 +27,10 @@ class Load final : public Blocking {
       if (o.has(spans[i].warn_option)) warn_[i] = o.number(spans[i].warn_option);
       if (o.has(spans[i].fail_option)) fail_[i] = o.number(spans[i].fail_option);
       if (warn_[i] && fail_[i] && *warn_[i] > *fail_[i]) {
-        throw Invalid(spans[i].warn_option, std::string("is above ") + spans[i].fail_option +
-                                                ", so it could never warn; write a smaller value");
+        if (*warn_[i] != usual_warn)
+          throw Invalid(spans[i].warn_option, std::string("is above ") + spans[i].fail_option +
+                                                  ", so it could never warn; write a smaller value");
+        warn_[i].reset();  // nobody wrote it: it gives way
       }
     }
   }

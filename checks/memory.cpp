@@ -20,7 +20,7 @@ std::string content_of(const std::string& path) {
 class Memory final : public Blocking {
  public:
   explicit Memory(const Options& o)
-      : available_(Floors::options(o, "warn_available", "fail_available")),
+      : available_(Floors::options(o, "warn_available", "fail_available", true, "5%")),
         swap_(Floors::options(o, "warn_free_swap", "fail_free_swap")),
         group_(o.text("cgroup")) {
     if (group_ != "auto" && group_ != "off" && (group_.empty() || group_.front() != '/')) {

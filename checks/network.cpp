@@ -29,7 +29,7 @@ class Network final : public HostCheck {
   Network(const Host& host, const Options& o)
       : HostCheck(host),
         interface_(o.text("interface")),
-        errors_(Limit::option(o, "warn_errors", "fail_errors", Bad::above)),
+        errors_(Limit::option(o, "warn_errors", "fail_errors", Bad::above, Unit::none, 1)),
         drops_(Limit::option(o, "warn_drops", "fail_drops", Bad::above)),
         speed_(Limit::option(o, "warn_speed", "fail_speed", Bad::below)) {
     if (interface_.empty() || interface_.size() >= IFNAMSIZ || interface_.find('/') != std::string::npos) {

@@ -16,7 +16,7 @@ class Oom final : public HostCheck {
       : HostCheck(host),
         group_(cgroup_option(o)),
         window_(o.duration("window")),
-        kills_(Limit::option(o, "warn_kills", "fail_kills", Bad::above)) {}
+        kills_(Limit::option(o, "warn_kills", "fail_kills", Bad::above, Unit::none, 0)) {}
 
  private:
   std::optional<Result> look(Duration now) override {

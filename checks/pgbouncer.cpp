@@ -21,7 +21,7 @@ class Pgbouncer final : public Blocking {
  public:
   explicit Pgbouncer(const Options& o) : place_(Place::options(o)) {
     limits_.databases = o.list("databases");
-    limits_.wait_s = Limit::seconds(o, "warn_wait", "fail_wait");
+    limits_.wait_s = Limit::seconds(o, "warn_wait", "fail_wait", 1);
     limits_.waiting = Limit::option(o, "warn_waiting", "fail_waiting", Bad::above);
   }
 

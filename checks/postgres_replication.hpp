@@ -118,9 +118,9 @@ struct ReplicationLimits {
     ReplicationLimits limits;
     limits.wants_receiver = o.boolean("wal_receiver");
     limits.lag_s = Limit::seconds(o, "warn_lag", "fail_lag");
-    limits.lag_bytes = Limit::option(o, "warn_lag_bytes", "fail_lag_bytes", Bad::above);
+    limits.lag_bytes = Limit::bytes(o, "warn_lag_bytes", "fail_lag_bytes");
     limits.standbys = Limit::option(o, "warn_standbys", "fail_standbys", Bad::below);
-    limits.slot_bytes = Limit::option(o, "warn_slot_wal", "fail_slot_wal", Bad::above);
+    limits.slot_bytes = Limit::bytes(o, "warn_slot_wal", "fail_slot_wal");
     if (!limits.wants_receiver && (limits.lag_s.is_set() || limits.lag_bytes.is_set())) {
       throw Invalid("wal_receiver",
                     "is false, but without a receiver no lag can be known; leave out the limits of the lag, or this");

@@ -28,7 +28,7 @@ class Drbd final : public check::Blocking {
     command_.output_bound = most_output;
     demands_.resources = o.list("resources");
     demands_.role = o.text("role");
-    demands_.out_of_sync = Limit::option(o, "warn_out_of_sync", "fail_out_of_sync", Bad::above);
+    demands_.out_of_sync = Limit::bytes(o, "warn_out_of_sync", "fail_out_of_sync");
   }
 
   Result probe(const Attempt& attempt) override {

@@ -47,7 +47,7 @@ class Etcd final : public check::Blocking {
     demands_.role = o.text("role");
     demands_.min_members = o.integer_or("min_members", 0);
     demands_.read_s = Limit::seconds(o, "warn_read", "fail_read");
-    demands_.db_size = Limit::option(o, "warn_db_size", "fail_db_size", Bad::above);
+    demands_.db_size = Limit::bytes(o, "warn_db_size", "fail_db_size");
     curl_global_init(CURL_GLOBAL_DEFAULT);
   }
 

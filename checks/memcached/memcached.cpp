@@ -46,7 +46,7 @@ Plan read_plan(const check::Options& options) {
   if (plan.prefix.size() > 100 || plan.prefix.find_first_of(" \t\r\n") != std::string::npos) {
     throw Invalid("prefix", "is no beginning of a key; write at most 100 signs without spaces");
   }
-  plan.demands.connections = check::Floors::options(options, "warn_free_connections", "fail_free_connections");
+  plan.demands.connections = check::Floors::options(options, "warn_free_connections", "fail_free_connections", false);
   if (options.has("warn_evictions")) plan.demands.warn_evictions = options.number("warn_evictions");
   return plan;
 }

@@ -28,6 +28,8 @@ struct Plan {
   Demands demands;
 };
 
+constexpr Duration usual_warn_offset = std::chrono::milliseconds(100);  // the default of the option
+
 Plan read_plan(const check::Options& options) {
   using check::Invalid;
   Plan plan;
@@ -44,7 +46,9 @@ Plan read_plan(const check::Options& options) {
   plan.demands = {static_cast<double>(options.duration("warn_offset").count()) / 1e9,
                   static_cast<double>(options.duration("fail_offset").count()) / 1e9, options.integer("max_stratum")};
   if (plan.demands.warn_offset > plan.demands.fail_offset) {
-    throw Invalid("warn_offset", "is above fail_offset, so it could never warn; write a smaller value");
+    const bool is_usual = options.duration("warn_offset") == usual_warn_offset;
+    if (!is_usual) throw Invalid("warn_offset", "is above fail_offset, so it could never warn; write a smaller value");
+    plan.demands.warn_offset = plan.demands.fail_offset;  // nobody wrote it: it gives way
   }
   return plan;
 }

@@ -27,13 +27,19 @@ struct Plan {
   Demands demands;
 };
 
+constexpr double usual_warn_loss = 10;  // percent, the default of the option
+
 Limits limits(const check::Options& options, const std::string& what, bool is_time) {
   const auto one = [&](const std::string& name) {
     if (!options.has(name)) return check::no_threshold;
     return is_time ? static_cast<double>(options.duration(name).count()) / 1e9 : options.number(name);
   };
-  const Limits out{one("warn_" + what), one("fail_" + what)};
-  if (out.warn > out.fail) throw check::Invalid("warn_" + what, "is above fail_" + what + ", so it could never warn");
+  Limits out{one("warn_" + what), one("fail_" + what)};
+  if (out.warn > out.fail) {
+    const bool is_usual = what == "loss" && out.warn == usual_warn_loss;
+    if (!is_usual) throw check::Invalid("warn_" + what, "is above fail_" + what + ", so it could never warn");
+    out.warn = out.fail;  // nobody wrote it: it gives way
+  }
   return out;
 }
 

@@ -26,6 +26,8 @@ struct Plan {
   Demands demands;
 };
 
+constexpr double usual_warn_days = 21;  // the default of the option
+
 Plan read_plan(const check::Options& options) {
   using check::Invalid;
   Plan plan;
@@ -47,7 +49,9 @@ Plan read_plan(const check::Options& options) {
   plan.demands.warn_days = options.number("warn_days");
   plan.demands.fail_days = options.number("fail_days");
   if (plan.demands.warn_days < plan.demands.fail_days) {
-    throw Invalid("warn_days", "is below fail_days, so it could never warn; write a larger value");
+    const bool is_usual = plan.demands.warn_days == usual_warn_days;
+    if (!is_usual) throw Invalid("warn_days", "is below fail_days, so it could never warn; write a larger value");
+    plan.demands.warn_days = plan.demands.fail_days;  // nobody wrote it: it gives way
   }
   plan.demands.names = options.list("names");
   plan.demands.wants_tls13 = options.text("min_version") == "1.3";

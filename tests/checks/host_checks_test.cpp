@@ -3,6 +3,7 @@
 
 #include "amount.hpp"
 #include "disk_mount.hpp"
+#include "given.hpp"
 #include "memory_state.hpp"
 
 using namespace vital::check;
@@ -81,8 +82,29 @@ TEST_CASE("less than a floor warns or fails, and says by which option") {
   CHECK(f.judge(9, 100, "warn_free", "fail_free").verdict == Verdict::warn);
   CHECK(f.judge(1, 100, "warn_free", "fail_free").verdict == Verdict::fail);
   CHECK(f.judge(1, 100, "warn_free", "fail_free").words == "below fail_free 2%");
-  CHECK(floors(nullptr, "1024").judge(1000, 1e6, "w", "f").words == "below f 1.0 KiB");
+  CHECK(floors(nullptr, "1024").judge(1000, 1e6, "w", "f").words == "below f 1KiB");
   CHECK(floors(nullptr, nullptr).judge(0, 100, "w", "f").verdict == Verdict::pass);
+  Floors counted = floors(nullptr, "20000");
+  counted.is_bytes = false;
+  CHECK(counted.judge(1, 1e6, "w", "f").words == "below f 20000");
+}
+
+TEST_CASE("a floor that warns gives way to one that fails where it is only a default") {
+  const vital::Given written({{"w", {"10%"}}, {"f", {"99%"}}});
+  CHECK_THROWS_AS(Floors::options(written.options(), "w", "f"), Invalid);
+  const Floors f = Floors::options(written.options(), "w", "f", true, "10%");
+  CHECK_FALSE(f.warn);
+  CHECK(f.judge(50, 100, "w", "f").verdict == Verdict::fail);
+  CHECK_THROWS_AS(Floors::options(written.options(), "w", "f", true, "20%"), Invalid);
+}
+
+TEST_CASE("a size is written as one would write it") {
+  CHECK(size_as_written(0) == "0");
+  CHECK(size_as_written(1000) == "1KB");
+  CHECK(size_as_written(1024) == "1KiB");
+  CHECK(size_as_written(65536) == "64KiB");
+  CHECK(size_as_written(500e6) == "500MB");
+  CHECK(size_as_written(12345) == "12345");
 }
 
 TEST_CASE("bytes and percents read well") {

@@ -56,6 +56,23 @@ TEST_CASE("threads are counted by the load averages' file") {
   CHECK_FALSE(threads_in("0.52 0.58 0.59\n"));
 }
 
+TEST_CASE("a limit is shown as it was written, and a default that warns gives way") {
+  const auto words = [](const char* fail, Unit unit) {
+    const Given::Values values = {{"f", {fail}}};
+    const Given given(values);
+    return Limit::option(given.options(), "w", "f", Bad::above, unit).words(Verdict::fail);
+  };
+  CHECK(words("500000000", Unit::seconds) == "above f 500ms");
+  CHECK(words("30000000000", Unit::seconds) == "above f 30s");
+  CHECK(words("90000000000", Unit::seconds) == "above f 90s");
+  CHECK(words("600000000000", Unit::seconds) == "above f 10m");
+  CHECK(words("3600000000000", Unit::seconds) == "above f 1h");
+  CHECK(words("65536", Unit::bytes) == "above f 64KiB");
+  const Given both({{"w", {"90"}}, {"f", {"50"}}});
+  CHECK_THROWS_AS(Limit::option(both.options(), "w", "f", Bad::above), Invalid);
+  CHECK_FALSE(Limit::option(both.options(), "w", "f", Bad::above, Unit::none, 90).warn);
+}
+
 TEST_CASE("a limit has two sides and refuses what could never warn") {
   const auto limit = [](const Given::Values& values, Bad bad) {
     const Given given(values);

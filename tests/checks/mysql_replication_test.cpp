@@ -103,7 +103,7 @@ TEST_CASE("the lag is judged by its limits, the furthest behind of several sourc
   CHECK(outcome(judged({mariadb("Yes", "Yes", "11")}, true, limits)) == "warn/content");
   const Result r = judged({mariadb("Yes", "Yes", "11"), mariadb("Yes", "Yes", "61")}, true, limits);
   CHECK(outcome(r) == "fail/content");
-  CHECK(r.text.find("db: it is 61 s behind from db1, above fail_lag 60") == 0);
+  CHECK(r.text.find("db: it is 61 s behind from db1, above fail_lag 1m") == 0);
   CHECK(measured(r, "lag") == 61);
   CHECK(measured(judged({mariadb("Yes", "Yes", "11"), mariadb("Yes", "Yes", {})}), "lag") == -1);
 }

@@ -13,7 +13,7 @@ namespace {
 Limits limits(std::vector<std::string> databases = {}) {
   Limits l;
   l.databases = std::move(databases);
-  l.wait_s = {Bad::above, 1, 10, "warn_wait", "fail_wait"};
+  l.wait_s = {Bad::above, 1, 10, "warn_wait", "fail_wait", Unit::seconds};
   return l;
 }
 
@@ -34,7 +34,7 @@ TEST_CASE("clients that wait for a connection are judged by the longest wait") {
   CHECK(outcome(judge(all, {pool("app", 0, 0), pool("app", 1, 1.5)}, limits(), "b:6432")) == "warn/latency");
   const Result r = judge(all, {pool("app", 7, 11)}, limits(), "b:6432");
   CHECK(outcome(r) == "fail/latency");
-  CHECK(r.text == "b:6432: a client of app/app has waited 11.0 s for a connection, above fail_wait 10");
+  CHECK(r.text == "b:6432: a client of app/app has waited 11.0 s for a connection, above fail_wait 10s");
 }
 
 TEST_CASE("a paused or disabled database fails, if it matters") {

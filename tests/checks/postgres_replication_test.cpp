@@ -109,7 +109,7 @@ TEST_CASE("the lag in seconds is judged by its limits") {
   CHECK(judged(standby(2000, 1000, 10.1), both) == "warn/content");
   CHECK(judged(standby(2000, 1000, 31), both) == "fail/content");
   const Standby s = standby(2000, 1000, 31);
-  CHECK(judged(s, s.lag_s(), limits(both)).text == "db: it is 31.0 s behind, above fail_lag 30");
+  CHECK(judged(s, s.lag_s(), limits(both)).text == "db: it is 31.0 s behind, above fail_lag 30s");
 }
 
 TEST_CASE("the lag in bytes is what is known to exist and has not been replayed") {

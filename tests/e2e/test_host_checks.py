@@ -48,7 +48,7 @@ def test_the_root_filesystem_is_measured_as_df_measures_it():
     (0, {}, "pass", "1.0 MiB free of 1.0 MiB (100%)"),
     (940, {}, "warn", "below warn_free 10%"),
     (1020, {}, "fail", "below fail_free 2%"),
-    (512, {"fail_free": "700KiB", "warn_free": "800KiB"}, "fail", "below fail_free 700 KiB"),
+    (512, {"fail_free": "700KiB", "warn_free": "800KiB"}, "fail", "below fail_free 700KiB"),
     (512, {"fail_free": "1KiB", "warn_free": "60%"}, "warn", "below warn_free 60%"),
 ])
 def test_space_that_runs_out(used_kib, more, verdict, says):
@@ -59,6 +59,15 @@ def test_space_that_runs_out(used_kib, more, verdict, says):
 
 
 @needs_root
+def test_a_limit_that_fails_may_be_written_alone():
+    judge("disk", {"path": "/", "fail_free": "100%"}, "fail", "content", says="below fail_free 100%")
+    judge("memory", {"fail_available": "100%"}, "fail", "content", says="below fail_available 100%")
+    judge("load", {"fail_5m": "0"}, "fail", "content", says="above fail_5m 0")
+    judge("tls", {"host": "127.0.0.1", "port": 1, "fail_days": 30}, "fail", "refused")
+    judge("ntp", {"host": "127.0.0.1", "port": 1, "fail_offset": "50ms"}, "fail", "refused")
+    refused("disk", {"path": "/", "warn_free": "5%", "fail_free": "50%"}, "warn_free")
+
+
 def test_inodes_that_run_out():
     with mounted("size=1m,nr_inodes=100") as path:
         for i in range(95):

@@ -107,9 +107,9 @@ def test_limits_of_latency(app):
     app.answer(delay=0.3)
     try:
         judge("http", {"url": app.url, "warn_latency": "3s"}, "pass", "none")
-        judge("http", {"url": app.url, "warn_latency": "100ms", "fail_latency": "4s"}, "warn", "latency", says="above warn_latency 0.1")
+        judge("http", {"url": app.url, "warn_latency": "100ms", "fail_latency": "4s"}, "warn", "latency", says="above warn_latency 100ms")
         judge("http", {"url": app.url, "warn_latency": "100ms", "fail_latency": "200ms"}, "fail", "latency",
-              says="above fail_latency 0.2")
+              says="above fail_latency 200ms")
         app.answer(status=500)
         judge("http", {"url": app.url, "warn_latency": "100ms"}, "fail", "content")  # what it says comes first
     finally:

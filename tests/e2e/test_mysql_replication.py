@@ -96,7 +96,7 @@ def test_a_replica_that_is_late(pair):
         wait_until(lambda: "LOCK" in replica.sql("SHOW PROCESSLIST") or "SLEEP" in replica.sql("SHOW PROCESSLIST"))
         primary.sql("INSERT INTO app.t VALUES (4)")
         time.sleep(2.2)
-        probe = judge("mysql", login(replica, warn_lag="1s", fail_lag="1m"), "warn", "content", says="above warn_lag 1")
+        probe = judge("mysql", login(replica, warn_lag="1s", fail_lag="1m"), "warn", "content", says="above warn_lag 1s")
         assert probe.measures["lag"] >= 2
         judge("mysql", login(replica, fail_lag="1s"), "fail", "content")
     finally:

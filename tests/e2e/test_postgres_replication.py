@@ -95,7 +95,7 @@ def test_a_standby_that_falls_behind(pair):
         time.sleep(1.2)
         probe = judge("postgres", login(standby, replication=True), "warn", "content", says="replay is paused")
         assert probe.facts["replay"] == "paused"
-        probe = judge("postgres", login(standby, warn_lag="100ms", fail_lag="1s"), "fail", "content", says="above fail_lag 1")
+        probe = judge("postgres", login(standby, warn_lag="100ms", fail_lag="1s"), "fail", "content", says="above fail_lag 1s")
         assert probe.measures["lag"] > 1
         probe = judge("postgres", login(standby, fail_lag_bytes="256KiB"), "fail", "content", says="wait to be replayed")
         assert probe.measures["lag_bytes"] > 256 * 1024
