@@ -6,7 +6,7 @@ import threading
 from agent import Agent, wait_for
 from servers import HttpApp
 
-FAST = {"interval": "300ms", "timeout": "250ms", "edge_interval": "100ms", "max_age": "5s", "rise": 1, "fall": 1, "retries": 0}
+FAST = {"interval": "500ms", "timeout": "500ms", "edge_interval": "100ms", "max_age": "5s", "rise": 1, "fall": 1, "retries": 0}
 
 
 class Told:

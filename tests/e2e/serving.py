@@ -132,6 +132,21 @@ def children_of(pid):
         return []
 
 
+def threads_of(pid):
+    try:
+        return list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+
+
+def state_of(thread):
+    """The letter of proc(5): R, S, D, T, Z; X where it is gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
 def tree_of(pid):
     """pid and all that descend from it, parents first."""
     found = [pid]
@@ -254,10 +269,14 @@ class Server:
         while True:
             new = [pid for pid in tree_of(self.pid) if pid not in stopped]
             if not new:
-                return
+                break
             for pid in new:
                 _signal(pid, signal.SIGSTOP)
                 stopped.add(pid)
+        # The signal is sent; on a busy machine a thread may answer one more question before it gets it.
+        end = time.monotonic() + 5
+        while any(state_of(thread) in "RSD" for pid in stopped for thread in threads_of(pid)) and time.monotonic() < end:
+            time.sleep(0.005)
 
     def resume(self):
         for pid in reversed(tree_of(self.pid)):
