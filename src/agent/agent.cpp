@@ -36,8 +36,6 @@ constexpr Duration look_at_store_every = 50ms;
 constexpr Duration patience_with_outputs = 3s;
 constexpr Duration look_who_left_every = 200ms;
 
-std::string text_of(std::uint64_t n) { return std::to_string(n); }
-
 WorkerFacts worker_facts(const PoolStats& s) {
   WorkerFacts out;
   out.idle = s.idle;
@@ -164,7 +162,7 @@ int Agent::run() {
                 (spool_folder_ && spool_folder_->is_busy());
   outputs_.reset();
   control_.reset();
-  say(Note::Level::info, "stopped", {{"exit", text_of(static_cast<std::uint64_t>(code_))}});
+  say(Note::Level::info, "stopped", {{"exit", std::to_string(code_)}});
   has_strays_ = !memory_.finish(patience_with_disk) || has_strays_;
   return code_;
 }
@@ -174,8 +172,8 @@ void Agent::start() {
       {{"version", facts_.version},
        {"config", config_->file},
        {"fingerprint", fmt::format("{:016x}", config_->plan->fingerprint)},
-       {"checks", text_of(config_->plan->checks.size())},
-       {"services", text_of(config_->plan->services.size())}});
+       {"checks", std::to_string(config_->plan->checks.size())},
+       {"services", std::to_string(config_->plan->services.size())}});
   signals_.emplace(loop_, std::initializer_list<int>{SIGTERM, SIGINT, SIGHUP}, [this](int n) { caught(n); });
   wake_timer_.emplace(loop_, [this] { wake(); });
   beat_timer_.emplace(loop_, [this] { beat(); });
@@ -313,9 +311,9 @@ void Agent::show() {
 std::string Agent::status_text(const Snapshot& snapshot) const {
   const ServiceView& node = snapshot.node;
   std::string out(node.overlay == OverlayKind::none ? name(node.answer) : name(node.overlay));
-  out += ": " + (node.reason.empty()
-                     ? text_of(snapshot.checks.size()) + " checks, " + text_of(snapshot.services.size()) + " services"
-                     : node.reason);
+  out += ": " + (node.reason.empty() ? std::to_string(snapshot.checks.size()) + " checks, " +
+                                           std::to_string(snapshot.services.size()) + " services"
+                                     : node.reason);
   if (!facts_.is_config_current) out += "; the last reload was refused: " + facts_.config_problem;
   return one_line(out, 256);
 }
@@ -328,11 +326,11 @@ std::string Agent::worker_metrics() const {
   };
   const auto counter = [&](const char* name, const char* help, std::uint64_t value) {
     family(name, "counter", help);
-    out += std::string(name) + " " + text_of(value) + "\n";
+    out += std::string(name) + " " + std::to_string(value) + "\n";
   };
   family("vitald_workers", "gauge", "Worker processes by what they are doing.");
   const auto state = [&](const char* name, unsigned n) {
-    out += std::string("vitald_workers{state=\"") + name + "\"} " + text_of(n) + "\n";
+    out += std::string("vitald_workers{state=\"") + name + "\"} " + std::to_string(n) + "\n";
   };
   state("idle", s.idle);
   state("busy", s.busy);
@@ -344,7 +342,7 @@ std::string Agent::worker_metrics() const {
            (s.kill_method == method ? "1" : "0") + "\n";
   }
   family("vitald_processes_unkillable", "gauge", "Processes dead workers left behind that SIGKILL does not end.");
-  out += "vitald_processes_unkillable " + text_of(s.unkillable_processes) + "\n";
+  out += "vitald_processes_unkillable " + std::to_string(s.unkillable_processes) + "\n";
   counter("vitald_workers_started_total", "Worker processes started.", s.started);
   counter("vitald_workers_killed_total", "Worker processes killed, most of them at a deadline.", s.killed);
   counter("vitald_workers_crashed_total", "Worker processes that ended by themselves.", s.crashed);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "base/whole_file.hpp"
 #include "store/saved_text.hpp"
 
 namespace vital {
@@ -95,22 +96,13 @@ bool StateStore::finish(Duration patience) {
 
 std::optional<SavedState> StateStore::load(std::string* problem) const {
   problem->clear();
-  const UniqueFd file(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) {
-    if (errno != ENOENT) *problem = trouble("cannot read " + path_, errno);
+  int error = 0;
+  const auto text = whole_file(path_, largest_file, &error);
+  if (!text) {
+    if (error != ENOENT) *problem = trouble("cannot read " + path_, error);
     return {};
   }
-  std::string text;
-  char part[65536];
-  ssize_t n = 0;
-  while ((n = read(file.get(), part, sizeof part)) > 0 && text.size() <= largest_file) {
-    text.append(part, static_cast<std::size_t>(n));
-  }
-  if (n < 0) {
-    *problem = trouble("cannot read " + path_, errno);
-    return {};
-  }
-  auto state = parse_saved(text, problem);
+  auto state = parse_saved(*text, problem);
   if (!state) *problem = path_ + " is ignored: " + *problem;
   return state;
 }

@@ -1,10 +1,10 @@
 // etcd: a key under a lease, by the JSON gateway of version 3 (etcd 3.4 and later: /v3). The lease is kept alive at
 // every look, so that the key goes away with an agent that dies. See http_ports.hpp.
-#include <openssl/evp.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.hpp"
 #include "base/text.hpp"
 #include "outputs/http_ports.hpp"
 #include "outputs/http_steps.hpp"
@@ -13,14 +13,6 @@ namespace vital {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string base64(std::string_view text) {
-  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  out.resize(static_cast<std::size_t>(size));
-  return out;
-}
 
 // int64 comes as a string; "" if it is not there.
 std::string number_at(const Json& json, const char* key) {

@@ -17,6 +17,7 @@
 
 #include "base/text.hpp"
 #include "base/unique_fd.hpp"
+#include "base/whole_file.hpp"
 
 namespace vital {
 namespace {
@@ -28,24 +29,10 @@ Synced trouble(const std::string& what, int error) {
   return {Synced::How::failed, what + ": " + std::generic_category().message(error), {}, {}};
 }
 
-// Empty if there is none. Never waits for a writer: O_NONBLOCK, should somebody have put a pipe there.
+// Empty if there is none, which is no error.
 std::optional<std::string> read_back(const std::string& path, int* error) {
-  *error = 0;
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) {
-    *error = errno == ENOENT ? 0 : errno;
-    return {};
-  }
-  std::string text;
-  char part[65536];
-  ssize_t n = 0;
-  while ((n = read(file.get(), part, sizeof part)) > 0 && text.size() <= largest_file) {
-    text.append(part, static_cast<std::size_t>(n));
-  }
-  if (n < 0) {
-    *error = errno;
-    return {};
-  }
+  auto text = whole_file(path, largest_file, error);
+  if (*error == ENOENT) *error = 0;
   return text;
 }
 
