@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "cmd/json_text.hpp"
 #include "ctl/ctl.hpp"
 #include "ctl/progress.hpp"
 
@@ -25,11 +26,6 @@ constexpr cmd::Usage usage{
     1,
     exit_unknown};
 
-std::string string_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? one_line(found->get<std::string>(), 1024) : std::string();
-}
-
 }  // namespace
 
 int check(int argc, char** argv) {
@@ -43,19 +39,19 @@ int check(int argc, char** argv) {
   }();
   if (reply.status != 200) throw CtlError(error_of(reply));
   const Json seen = Json::parse(reply.body);
-  const std::string verdict = string_at(seen, "verdict");
+  const std::string verdict = cmd::text_at(seen, "verdict");
   if (args.has("json")) {
     fmt::print("{}\n", seen.dump(2));
     return code_of(verdict);
   }
   const cmd::Paint paint;
-  const std::string cause = string_at(seen, "cause");
-  const std::string state = string_at(seen, "state");
-  fmt::print("{} ({}): {}{} in {}{}\n", paint.bold(string_at(seen, "name")), string_at(seen, "type"),
+  const std::string cause = cmd::text_at(seen, "cause");
+  const std::string state = cmd::text_at(seen, "state");
+  fmt::print("{} ({}): {}{} in {}{}\n", paint.bold(cmd::text_at(seen, "name")), cmd::text_at(seen, "type"),
              painted(paint, ink_of(verdict), verdict), cause.empty() || cause == "none" ? "" : "/" + cause,
              seen.at("duration_ms").is_number() ? friendly_ms(seen.at("duration_ms").get<double>()) : "-",
              state == verdict ? "" : "; the check's state is " + state);
-  if (const std::string output = string_at(seen, "output"); !output.empty()) fmt::print("  {}\n", output);
+  if (const std::string output = cmd::text_at(seen, "output"); !output.empty()) fmt::print("  {}\n", output);
   for (const auto& [phase, took] : seen.at("phases").items()) {
     fmt::print("  {:<12} {:>10}\n", phase, friendly_ms(took.get<double>()));
   }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "cmd/json_text.hpp"
 #include "ctl/ctl.hpp"
 #include "loop/loop.hpp"
 
@@ -16,6 +17,7 @@ namespace vital::ctl {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using cmd::text_at;
 
 constexpr cmd::Option options[] = {{0, "json", "", "as JSON: docs/cli-json.md"},
                                    {0, "to", "NAME", "approve, switchover: the member that will be promoted"},
@@ -37,14 +39,9 @@ constexpr cmd::Usage usage{
     options,
     2};
 
-std::string text_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? one_line(found->get<std::string>(), 1024) : std::string();
-}
-
 std::string length_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_number() ? friendly_ms(found->get<double>()) : "-";
+  const auto ms = cmd::number_at(json, key);
+  return ms ? friendly_ms(*ms) : "-";
 }
 
 Ink ink_of_status(const std::string& status) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "cmd/json_text.hpp"
 #include "ctl/ctl.hpp"
 #include "loop/loop.hpp"
 
@@ -35,17 +36,12 @@ constexpr cmd::Usage usage{
     1,
     exit_unknown};
 
-std::string string_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? one_line(found->get<std::string>(), 1024) : std::string();
-}
-
 // What a node or a service is told to its consumers, in a word.
 std::string told(const Json& service) {
-  const std::string overlay = string_at(service, "overlay");
+  const std::string overlay = cmd::text_at(service, "overlay");
   if (overlay != "none" && !overlay.empty()) return overlay;
-  const std::string state = string_at(service, "state");
-  const std::string answer = string_at(service, "answer");
+  const std::string state = cmd::text_at(service, "state");
+  const std::string answer = cmd::text_at(service, "answer");
   // Told as fail, since there is no better word on the wire; people are told which ignorance it is.
   return answer == "fail" && (state == "pending" || state == "stale") ? state : answer;
 }
@@ -55,41 +51,41 @@ int code_of_service(const Json& service) {
   return word == "drain" || word == "maintenance" ? exit_fail : code_of(word);
 }
 
-Cell since(const Json& entry, WallTime now) { return {ago(string_at(entry, "since"), now), Ink::plain}; }
+Cell since(const Json& entry, WallTime now) { return {ago(cmd::text_at(entry, "since"), now), Ink::plain}; }
 
 std::string print_services(const Json& services, WallTime now, const cmd::Paint& paint) {
   Table table({"SERVICE", "TOLD", "FOR", "WHY"});
   for (const Json& s : services) {
     const std::string word = told(s);
-    table.add({{string_at(s, "name"), Ink::bold}, {word, ink_of(word)}, since(s, now), {string_at(s, "reason")}});
+    table.add({{cmd::text_at(s, "name"), Ink::bold}, {word, ink_of(word)}, since(s, now), {cmd::text_at(s, "reason")}});
   }
   return table.is_empty() ? "" : table.text(paint, terminal_width()) + "\n";
 }
 
-std::string milliseconds_at(const Json& check, const char* key) {
-  const auto found = check.find(key);
-  return found != check.end() && found->is_number() ? friendly_ms(found->get<double>()) : "-";
+std::string milliseconds_at(const Json& json, const char* key) {
+  const auto ms = cmd::number_at(json, key);
+  return ms ? friendly_ms(*ms) : "-";
 }
 
 // What is worth knowing about a check beside its state.
 std::string remarks(const Json& check) {
   std::string out;
   if (const Json& p = check.at("pending_change"); p.is_object()) {
-    out += fmt::format("[{} of {} to {}] ", p.value("seen", 0), p.value("needed", 0), string_at(p, "to"));
+    out += fmt::format("[{} of {} to {}] ", p.value("seen", 0), p.value("needed", 0), cmd::text_at(p, "to"));
   }
-  if (const std::string by = string_at(check, "suppressed_by"); !by.empty()) out += "[because of " + by + "] ";
+  if (const std::string by = cmd::text_at(check, "suppressed_by"); !by.empty()) out += "[because of " + by + "] ";
   if (check.value("is_flapping", false)) out += "[flapping] ";
-  if (string_at(check, "mode") == "shadow") out += "[shadow] ";
-  return out + string_at(check, "output");
+  if (cmd::text_at(check, "mode") == "shadow") out += "[shadow] ";
+  return out + cmd::text_at(check, "output");
 }
 
 std::string print_checks(const Json& checks, WallTime now, const cmd::Paint& paint) {
   Table table({"CHECK", "STATE", "FOR", "LAST", "AGE", "TOOK", "OUTPUT"});
   for (const Json& c : checks) {
-    const std::string state = string_at(c, "state");
-    std::string last = string_at(c, "verdict");
-    if (const std::string cause = string_at(c, "cause"); !cause.empty() && cause != "none") last += "/" + cause;
-    table.add({{string_at(c, "name"), Ink::bold},
+    const std::string state = cmd::text_at(c, "state");
+    std::string last = cmd::text_at(c, "verdict");
+    if (const std::string cause = cmd::text_at(c, "cause"); !cause.empty() && cause != "none") last += "/" + cause;
+    table.add({{cmd::text_at(c, "name"), Ink::bold},
                {state, ink_of(state)},
                since(c, now),
                {last.empty() ? "-" : last},
@@ -104,14 +100,14 @@ std::string print_checks(const Json& checks, WallTime now, const cmd::Paint& pai
 std::string print_outputs(const Json& status, const std::string& service, WallTime now, const cmd::Paint& paint) {
   Table table({"OUTPUT", "TYPE", "OF", "TOLD", "STATE", "FOR", "WHY"});
   for (const Json& o : status.value("outputs", Json::array())) {
-    const std::string of = string_at(o, "service");
+    const std::string of = cmd::text_at(o, "service");
     if (!service.empty() && of != service) continue;
-    const std::string state = string_at(o, "state"), told_word = string_at(o, "told");
+    const std::string state = cmd::text_at(o, "state"), told_word = cmd::text_at(o, "told");
     const Ink ink = state == "ok" ? Ink::green : state == "failing" ? Ink::red : Ink::yellow;
-    std::string why = string_at(o, "error");
+    std::string why = cmd::text_at(o, "error");
     if (o.value("queued", 0) > 0) why = fmt::format("[{} waiting] ", o.value("queued", 0)) + why;
-    table.add({{string_at(o, "name"), Ink::bold},
-               {string_at(o, "type")},
+    table.add({{cmd::text_at(o, "name"), Ink::bold},
+               {cmd::text_at(o, "type")},
                {of.empty() ? "node" : of},
                {told_word.empty() ? "-" : told_word, ink_of(told_word)},
                {state, ink},
@@ -131,16 +127,16 @@ std::string print_consumers(const Client& agent, const cmd::Paint& paint) {
     if (!c.at("interval_ms").is_number()) continue;
     const bool is_lost = c.value("is_lost", false);
     std::string told =
-        c.at("last_code").is_number() ? std::to_string(c.at("last_code").get<int>()) : string_at(c, "last_word");
+        c.at("last_code").is_number() ? std::to_string(c.at("last_code").get<int>()) : cmd::text_at(c, "last_word");
     std::string believes;
     if (const Json& b = c.at("believes"); b.is_object()) {
-      believes =
-          fmt::format("{} {} as {}, weight {}{}", string_at(b, "state"), string_at(b, "rank"), string_at(b, "server"),
-                      string_at(b, "weight"), string_at(b, "node").empty() ? "" : ", node " + string_at(b, "node"));
+      believes = fmt::format("{} {} as {}, weight {}{}", cmd::text_at(b, "state"), cmd::text_at(b, "rank"),
+                             cmd::text_at(b, "server"), cmd::text_at(b, "weight"),
+                             cmd::text_at(b, "node").empty() ? "" : ", node " + cmd::text_at(b, "node"));
     }
-    table.add({{string_at(c, "kind"), Ink::bold},
-               {string_at(c, "address")},
-               {string_at(c, "path")},
+    table.add({{cmd::text_at(c, "kind"), Ink::bold},
+               {cmd::text_at(c, "address")},
+               {cmd::text_at(c, "path")},
                {friendly_ms(c.at("interval_ms").get<double>())},
                {milliseconds_at(c, "age_ms") + " ago" + (is_lost ? ", lost" : ""), is_lost ? Ink::yellow : Ink::plain},
                {told},
@@ -152,7 +148,7 @@ std::string print_consumers(const Client& agent, const cmd::Paint& paint) {
 // An agent that is older than this command does not tell.
 std::string workers_in_words(const Json& status) {
   const Json workers = status.value("workers", Json::object());
-  const std::string method = string_at(workers, "kill_method");
+  const std::string method = cmd::text_at(workers, "kill_method");
   if (method.empty()) return "";
   const unsigned idle = workers.value("idle", 0U), busy = workers.value("busy", 0U);
   return fmt::format(", {} worker{}, {} busy, ended by {}", idle + busy, idle + busy == 1 ? "" : "s", busy, method);
@@ -169,12 +165,12 @@ std::string print_unkillable(const Json& status, const cmd::Paint& paint) {
 std::string print_notes(const Json& status, const cmd::Paint& paint) {
   std::string out = print_unkillable(status, paint);
   for (const Json& o : status.at("overlays")) {
-    const std::string service = string_at(o, "service");
-    const std::string until = string_at(o, "until");
-    const std::string reason = string_at(o, "reason");
-    const std::string file = string_at(o, "file");
-    out += fmt::format("{} on {} by {} {}{}\n", paint.yellow(string_at(o, "kind")),
-                       service.empty() ? "the node" : service, string_at(o, "owner"),
+    const std::string service = cmd::text_at(o, "service");
+    const std::string until = cmd::text_at(o, "until");
+    const std::string reason = cmd::text_at(o, "reason");
+    const std::string file = cmd::text_at(o, "file");
+    out += fmt::format("{} on {} by {} {}{}\n", paint.yellow(cmd::text_at(o, "kind")),
+                       service.empty() ? "the node" : service, cmd::text_at(o, "owner"),
                        !until.empty() ? "until " + until
                        : file.empty() ? "until resumed"
                                       : "while " + file + " is there",
@@ -184,13 +180,13 @@ std::string print_notes(const Json& status, const cmd::Paint& paint) {
   if (status.value("is_stalled", false)) out += paint.red("vitald's loop has stalled: nothing here is current") + "\n";
   for (const Json& c : status.value("certificates", Json::array())) {
     if (!c.value("is_expiring", false)) continue;
-    out += paint.yellow("the certificate of " + string_at(c, "listener") + " " + string_at(c, "address")) + " ends " +
-           string_at(c, "not_after") + ": renew it\n";
+    out += paint.yellow("the certificate of " + cmd::text_at(c, "listener") + " " + cmd::text_at(c, "address")) +
+           " ends " + cmd::text_at(c, "not_after") + ": renew it\n";
   }
   const Json& config = status.at("config");
   if (!config.value("is_current", true)) {
-    out += paint.red("the last reload was refused") + ", the config before it stays: " + string_at(config, "problem") +
-           "\n";
+    out += paint.red("the last reload was refused") +
+           ", the config before it stays: " + cmd::text_at(config, "problem") + "\n";
   }
   return out.empty() ? "" : "\n" + out;
 }
@@ -220,12 +216,12 @@ Seen tables(const Client& agent, const std::string& service) {
     }
   }
   const std::string word = told(subject);
-  const std::string reason = string_at(subject, "reason");
+  const std::string reason = cmd::text_at(subject, "reason");
   std::string out =
-      fmt::format("{}: {} for {}{}\n", paint.bold(string_at(service.empty() ? node : subject, "name")),
+      fmt::format("{}: {} for {}{}\n", paint.bold(cmd::text_at(service.empty() ? node : subject, "name")),
                   painted(paint, ink_of(word), word), since(subject, now).text, reason.empty() ? "" : "  " + reason);
-  out += paint.dim(fmt::format("vitald {}, up {}{}", string_at(status, "version"),
-                               ago(string_at(status, "started"), now), workers_in_words(status)));
+  out += paint.dim(fmt::format("vitald {}, up {}{}", cmd::text_at(status, "version"),
+                               ago(cmd::text_at(status, "started"), now), workers_in_words(status)));
   out += "\n\n" + print_services(services, now, paint) + print_checks(checks, now, paint) +
          print_outputs(status, service, now, paint);
   if (service.empty()) out += print_consumers(agent, paint);

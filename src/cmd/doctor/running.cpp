@@ -22,6 +22,7 @@
 #include "base/unique_fd.hpp"
 #include "cmd/doctor/finding.hpp"
 #include "cmd/doctor/output_of.hpp"
+#include "cmd/json_text.hpp"
 #include "cmd/sockets.hpp"
 #include "ctl/client.hpp"
 
@@ -29,6 +30,7 @@ namespace vital::doctor {
 namespace {
 
 using Json = nlohmann::json;
+using cmd::text_at;
 using namespace std::chrono_literals;
 
 constexpr std::string_view default_socket = "/run/vitald/admin.sock";
@@ -69,11 +71,6 @@ bool is_vitald(pid_t pid) {
 bool is_replaced(pid_t pid) {
   std::error_code error;
   return std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), error).string().ends_with(" (deleted)");
-}
-
-std::string text_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? one_line(found->get<std::string>(), 512) : std::string();
 }
 
 void judge_status(const Json& status, Patient& patient, Findings& out) {
