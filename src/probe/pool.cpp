@@ -60,6 +60,14 @@ void Pool::Impl::post(std::function<void()> work) {
   });
 }
 
+std::vector<std::uint64_t> Pool::Impl::probes_of(const WorkerProcess& worker) const {
+  std::vector<std::uint64_t> out;
+  for (const auto& [id, probe] : probes_) {
+    if (probe.worker == &worker) out.push_back(id);
+  }
+  return out;
+}
+
 Pool::Impl::Probe* Pool::Impl::find(std::uint64_t id) {
   const auto at = probes_.find(id);
   return at == probes_.end() ? nullptr : &at->second;

@@ -97,11 +97,7 @@ void Pool::Impl::worker_silent(WorkerProcess& worker) {
   set_apart(culprit, worker.stage());  // before anybody asks for its lane again
   kill(worker, "held up its worker for " + silence);
   // Its probes are lost now; no need to wait for its end.
-  std::vector<std::uint64_t> lost;
-  for (const auto& [id, probe] : probes_) {
-    if (probe.worker == &worker) lost.push_back(id);
-  }
-  for (const std::uint64_t id : lost) {
+  for (const std::uint64_t id : probes_of(worker)) {
     Probe* probe = find(id);
     if (probe == nullptr || probe->worker != &worker) continue;
     if (probe->place == Place::cancelling) {

@@ -83,6 +83,7 @@ struct Pool::Impl final : WorkerOwner {
   PoolStats stats() const;
 
   Probe* find(std::uint64_t id);
+  std::vector<std::uint64_t> probes_of(const WorkerProcess& worker) const;
   void post(std::function<void()> work);  // not run if we are gone by then
   void refuse(Probe& probe, std::string text);
   bool give(Probe& probe, WorkerProcess& worker);

@@ -180,11 +180,7 @@ void Pool::Impl::worker_ended(WorkerProcess& worker, const Ending& ending) {
   if (its_lane != lanes_.end()) lost_worker(*its_lane->second, ending);
 
   // The books are right: now tell.
-  std::vector<std::uint64_t> lost;
-  for (const auto& [id, probe] : probes_) {
-    if (probe.worker == &worker) lost.push_back(id);
-  }
-  for (const std::uint64_t id : lost) {
+  for (const std::uint64_t id : probes_of(worker)) {
     Probe* probe = find(id);
     if (probe == nullptr || probe->worker != &worker) continue;
     if (probe->place == Place::cancelling) {
