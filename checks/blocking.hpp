@@ -49,6 +49,18 @@ Result stoppable(Work work) {
   }
 }
 
+// The same for a check that measures on its way: what `work` put into the `Result` it is given, its measures and facts,
+// is told however the probe ends.
+template <typename Work>
+Result stoppable(Stopwatch& watch, Work work) {
+  Result seen;
+  Result result = stoppable([&] { return work(seen); });
+  watch.lap(Phase::exchange);
+  for (Measure& m : seen.measures) result.measures.push_back(std::move(m));
+  for (auto& f : seen.facts) result.facts.push_back(std::move(f));
+  return watch.into(result);
+}
+
 // ---- names ----------------------------------------------------------------------------------------------------------
 
 struct Address {

@@ -164,11 +164,6 @@ pid_t split(const Plan& plan) {
 
 }  // namespace
 
-void Fd::reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
 std::vector<std::pair<std::string, std::string>> clean_environment() {
   return {{"PATH", standard_path}, {"LANG", "C.UTF-8"}, {"HOME", "/"}};
 }

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "descriptor.hpp"
+
 namespace vital::check {
 
 struct Command {
@@ -29,27 +31,6 @@ struct Command {
 
 // The environment every command gets before its own: PATH, LANG, HOME.
 std::vector<std::pair<std::string, std::string>> clean_environment();
-
-// A descriptor that is closed with it.
-class Fd {
- public:
-  explicit Fd(int fd = -1) : fd_(fd) {}
-  ~Fd() { reset(); }
-  Fd(Fd&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  Fd& operator=(Fd&& other) noexcept {
-    reset(other.fd_);
-    other.fd_ = -1;
-    return *this;
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void reset(int fd = -1);
-
- private:
-  int fd_;
-};
 
 struct Streams {
   int in = -1;

@@ -12,25 +12,12 @@
 #include <iterator>
 
 #include "amount.hpp"
+#include "descriptor.hpp"
 #include "disk_mount.hpp"
 #include "file_errors.hpp"
 
 namespace vital::check {
 namespace {
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 class Disk final : public Blocking {
  public:

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "amount.hpp"
+#include "descriptor.hpp"
 #include "file_errors.hpp"
 #include "findings.hpp"
 #include "net/pattern.hpp"
@@ -20,20 +21,6 @@ namespace {
 
 constexpr std::size_t most_matches = 10000;
 constexpr std::size_t most_bytes = 1 << 20;  // of content that is looked at
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 std::optional<net::Pattern> pattern_option(const Options& o, const char* name) {
   if (!o.has(name)) return {};

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "../amount.hpp"
+#include "../json_text.hpp"
 #include "../words.hpp"
 
 namespace vital::drbd {
@@ -14,23 +14,14 @@ namespace {
 
 using check::Cause;
 using check::Findings;
+using check::flag_at;
+using check::number_at;
 using check::Result;
 using check::Verdict;
 using nlohmann::json;
 
-std::string text_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? check::tidy(found->get<std::string>(), 80) : std::string();
-}
-bool flag_at(const json& object, const char* name, bool fallback) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_boolean() ? found->get<bool>() : fallback;
-}
-double number_at(const json& object, const char* name, double fallback) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<double>() : fallback;
-}
-int volume_of(const json& object) { return static_cast<int>(std::clamp(number_at(object, "volume", 0), 0.0, 65535.0)); }
+std::string word_at(const json& object, const char* name) { return check::tidy(check::text_at(object, name), 80); }
+int volume_of(const json& object) { return static_cast<int>(std::clamp(number_at(object, "volume"), 0.0, 65535.0)); }
 
 // The objects of a list; nothing for what is none.
 std::vector<json> objects_at(const json& object, const char* name) {
@@ -44,16 +35,16 @@ std::vector<json> objects_at(const json& object, const char* name) {
 // DRBD 9.1 tells each reason apart, 9.0 only that there is one.
 std::string suspension(const json& resource) {
   for (const char* why : {"user", "no-data", "fencing", "quorum"}) {
-    if (flag_at(resource, (std::string("suspended-") + why).c_str(), false)) return why;
+    if (flag_at(resource, (std::string("suspended-") + why).c_str())) return why;
   }
-  return flag_at(resource, "suspended", false) ? "no reason given" : "";
+  return flag_at(resource, "suspended") ? "no reason given" : "";
 }
 
 Connection connection_of(const json& object) {
-  Connection out{text_at(object, "name"), text_at(object, "connection-state"), text_at(object, "peer-role"), {}};
+  Connection out{word_at(object, "name"), word_at(object, "connection-state"), word_at(object, "peer-role"), {}};
   for (const json& d : objects_at(object, "peer_devices")) {
-    out.devices.push_back({volume_of(d), text_at(d, "replication-state"), text_at(d, "peer-disk-state"),
-                           number_at(d, "out-of-sync", 0) * 1024, number_at(d, "percent-in-sync", 100)});
+    out.devices.push_back({volume_of(d), word_at(d, "replication-state"), word_at(d, "peer-disk-state"),
+                           number_at(d, "out-of-sync") * 1024, number_at(d, "percent-in-sync", 100)});
   }
   return out;
 }
@@ -121,11 +112,11 @@ std::optional<std::vector<Resource>> read_status(const std::string& text) {
   for (const json& one : document) {
     if (!one.is_object()) return {};
     Resource resource{
-        text_at(one, "name"), text_at(one, "role"), suspension(one), flag_at(one, "force-io-failures", false), {}, {}};
+        word_at(one, "name"), word_at(one, "role"), suspension(one), flag_at(one, "force-io-failures"), {}, {}};
     if (resource.name.empty() || resource.role.empty()) return {};
     for (const json& d : objects_at(one, "devices")) {
       resource.devices.push_back(
-          {volume_of(d), text_at(d, "disk-state"), flag_at(d, "client", false), flag_at(d, "quorum", true)});
+          {volume_of(d), word_at(d, "disk-state"), flag_at(d, "client"), flag_at(d, "quorum", true)});
     }
     for (const json& c : objects_at(one, "connections")) resource.connections.push_back(connection_of(c));
     all.push_back(std::move(resource));

@@ -4,14 +4,18 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
+
+#include "../base64.hpp"
+#include "../json_text.hpp"
 
 namespace vital::etcd {
 namespace {
 
+using check::base64;
+using check::flag_at;
+using check::from_base64;
+using check::text_at;
 using nlohmann::json;
-
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::optional<json> object(const std::string& body) {
   json document = json::parse(body, nullptr, false);
@@ -19,17 +23,8 @@ std::optional<json> object(const std::string& body) {
   return document;
 }
 
-std::string text_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-double number_at(const json& object, const char* name) { return std::strtod(text_at(object, name).c_str(), nullptr); }
-
-bool flag_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
+// Its 64-bit numbers are strings.
+double count_at(const json& object, const char* name) { return std::strtod(text_at(object, name).c_str(), nullptr); }
 
 // "3319814642761637952" -> "2e127b5c8e3c0c40"; nothing stays nothing.
 std::string id_at(const json& object, const char* name) {
@@ -62,10 +57,10 @@ std::optional<Status> read_status(const std::string& body) {
   status.member = id_at(header, "member_id");
   status.leader = id_at(*document, "leader");
   status.is_learner = flag_at(*document, "isLearner");
-  status.term = number_at(*document, "raftTerm");
-  status.behind = number_at(*document, "raftIndex") - number_at(*document, "raftAppliedIndex");
-  status.db_size = number_at(*document, "dbSize");
-  status.db_in_use = number_at(*document, "dbSizeInUse");
+  status.term = count_at(*document, "raftTerm");
+  status.behind = count_at(*document, "raftIndex") - count_at(*document, "raftAppliedIndex");
+  status.db_size = count_at(*document, "dbSize");
+  status.db_in_use = count_at(*document, "dbSizeInUse");
   if (const auto errors = document->find("errors"); errors != document->end() && errors->is_array()) {
     for (const json& error : *errors) {
       // That there is no leader stands in `leader` too.
@@ -136,37 +131,4 @@ std::string grant_request(long long seconds) { return json{{"TTL", seconds}}.dum
 std::string revoke_request(const std::string& lease) {
   return json{{"ID", lease}}.dump(-1, ' ', false, json::error_handler_t::replace);
 }
-
-std::string base64(std::string_view bytes) {
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t three = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      three = three << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k <= bytes.size() ? alphabet[three >> (18 - 6 * k) & 63] : '=';
-    }
-  }
-  return out;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-  if (text.size() % 4 != 0) return {};
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const std::size_t value = alphabet.find(c);
-    if (value == std::string_view::npos) return {};
-    bits = (bits << 6 | static_cast<std::uint32_t>(value)) & 0xffffff;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 0xff);
-  }
-  return out;
-}
-
 }  // namespace vital::etcd

@@ -59,7 +59,4 @@ std::string put_request(const std::string& key, const std::string& value, const 
 std::string grant_request(long long seconds);
 std::string revoke_request(const std::string& lease);
 
-std::string base64(std::string_view bytes);
-std::optional<std::string> from_base64(std::string_view text);
-
 }  // namespace vital::etcd

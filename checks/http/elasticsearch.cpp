@@ -2,26 +2,18 @@
 #include "elasticsearch.hpp"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
+#include "../json_text.hpp"
 #include "../words.hpp"
 
 namespace vital::http {
 namespace {
 
+using check::number_at;
+using check::text_at;
 using nlohmann::json;
 
 constexpr char api[] = "/_cluster/health";
-
-std::string text_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-double number_at(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0;
-}
 
 std::string count_of(double count, const char* what) {
   char number[32];

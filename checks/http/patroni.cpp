@@ -1,13 +1,13 @@
 // A Patroni member's own word, read and judged; see patroni.hpp.
 #include "patroni.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "../json_text.hpp"
 #include "../words.hpp"
 
 namespace vital::http {
 namespace {
 
+using check::flag_at;
 using nlohmann::json;
 
 constexpr char api[] = "/patroni";
@@ -18,11 +18,6 @@ std::string word_at(const json& object, const char* name) {
   if (found == object.end()) return {};
   if (found->is_string()) return check::tidy(found->get_ref<const std::string&>(), 80);
   return found->is_number_integer() ? found->dump() : std::string();
-}
-
-bool is_set(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && *found == true;
 }
 
 const json& within(const json& object, const char* name) {
@@ -61,10 +56,10 @@ std::optional<PatroniMember> read_patroni(const std::string& body) {
   const json& wal = within(document, "xlog");
   member.position = word_at(wal, "location");
   if (member.position.empty()) member.position = word_at(wal, "replayed_location");
-  member.is_replay_paused = is_set(wal, "paused");
-  member.is_leaderless = is_set(document, "cluster_unlocked");
-  member.is_paused = is_set(document, "pause");
-  member.needs_restart = is_set(document, "pending_restart");
+  member.is_replay_paused = flag_at(wal, "paused");
+  member.is_leaderless = flag_at(document, "cluster_unlocked");
+  member.is_paused = flag_at(document, "pause");
+  member.needs_restart = flag_at(document, "pending_restart");
   return member;
 }
 

@@ -44,8 +44,6 @@ struct PopLine {
 };
 std::optional<PopLine> parse_pop(std::string_view line);
 
-// RFC 4648, for AUTH PLAIN and LOGIN.
-std::string base64(std::string_view bytes);
 // A word as IMAP takes it between quotes; nothing if it cannot be said so.
 std::optional<std::string> imap_quoted(std::string_view text);
 

@@ -4,7 +4,6 @@
 #include <memory>
 #include <vitald/check.hpp>
 
-#include "../net/sigpipe.hpp"
 #include "codec.hpp"
 #include "options.hpp"
 #include "plan.hpp"
@@ -116,22 +115,7 @@ class ImapProbe final : public net::Dialogue {
   long long messages_ = 0;
 };
 
-class Imap final : public check::Async {
- public:
-  Imap(const check::Host& host, const check::Options& options) : host_(host), plan_(read_imap_plan(options)) {
-    net::need_services(host);
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<ImapProbe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const ImapPlan plan_;
-};
+using Imap = net::DialogueCheck<ImapProbe, read_imap_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

@@ -3,7 +3,6 @@
 #include <memory>
 #include <vitald/check.hpp>
 
-#include "../net/sigpipe.hpp"
 #include "codec.hpp"
 #include "options.hpp"
 #include "plan.hpp"
@@ -82,22 +81,7 @@ class Pop3Probe final : public net::Dialogue {
   std::string raw_;  // the last line as it came
 };
 
-class Pop3 final : public check::Async {
- public:
-  Pop3(const check::Host& host, const check::Options& options) : host_(host), plan_(read_plan(options)) {
-    net::need_services(host);
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<Pop3Probe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const Plan plan_;
-};
+using Pop3 = net::DialogueCheck<Pop3Probe, read_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vitald/check.hpp>
 
-#include "../net/sigpipe.hpp"
+#include "../base64.hpp"
 #include "codec.hpp"
 #include "options.hpp"
 #include "plan.hpp"
@@ -15,6 +15,7 @@
 namespace vital::mail {
 namespace {
 
+using check::base64;
 using check::Cause;
 using check::OptionRow;
 using check::Phase;
@@ -130,22 +131,7 @@ class SmtpProbe final : public net::Dialogue {
   std::string greeting_;
 };
 
-class Smtp final : public check::Async {
- public:
-  Smtp(const check::Host& host, const check::Options& options) : host_(host), plan_(read_smtp_plan(options)) {
-    net::need_services(host);
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<SmtpProbe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const SmtpPlan plan_;
-};
+using Smtp = net::DialogueCheck<SmtpProbe, read_smtp_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

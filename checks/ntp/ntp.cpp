@@ -108,21 +108,7 @@ class NtpProbe final : public net::Dialogue {
   std::string last_;
 };
 
-class Ntp final : public check::Async {
- public:
-  Ntp(const check::Host& host, const check::Options& options) : host_(host), plan_(read_plan(options)) {
-    net::need_services(host);
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<NtpProbe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const Plan plan_;
-};
+using Ntp = net::DialogueCheck<NtpProbe, read_plan>;
 
 constexpr const char* families[] = {"any", "4", "6", nullptr};
 

@@ -9,7 +9,6 @@
 
 #include "../net/dialogue.hpp"
 #include "../net/options.hpp"
-#include "../net/sigpipe.hpp"
 #include "../net/text.hpp"
 #include "../words.hpp"
 #include "resp.hpp"
@@ -215,22 +214,7 @@ class RedisProbe final : public net::Dialogue {
   const Plan& plan_;
 };
 
-class Redis final : public check::Async {
- public:
-  Redis(const check::Host& host, const check::Options& options) : host_(host), plan_(read_plan(options)) {
-    net::need_services(host);
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<RedisProbe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const Plan plan_;
-};
+using Redis = net::DialogueCheck<RedisProbe, read_plan>;
 
 constexpr const char* roles[] = {"master", "replica", "any", nullptr};
 

@@ -24,12 +24,7 @@ class Nfs final : public Blocking {
 
   Result probe(const Attempt& attempt) override {
     Stopwatch watch;
-    Result seen;
-    Result result = stoppable([&] { return run(attempt, watch, seen); });
-    watch.lap(Phase::exchange);
-    for (Measure& m : seen.measures) result.measures.push_back(std::move(m));
-    for (auto& f : seen.facts) result.facts.push_back(std::move(f));
-    return watch.into(result);
+    return stoppable(watch, [&](Result& seen) { return run(attempt, watch, seen); });
   }
 
  private:

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "../net/self_connection.hpp"
 #include "../net/text.hpp"
 
 namespace vital::tcp {
@@ -26,17 +27,6 @@ constexpr Duration leave_taking = std::chrono::milliseconds(50);
 constexpr size_t most_addresses = 8;
 // What a peer may still say after we know enough, before we stop listening.
 constexpr int most_reads = 16;
-
-bool is_self_connected(int fd) {
-  // A connection to a free port of the ephemeral range may be given that very port, and then meets itself.
-  sockaddr_storage us{};
-  sockaddr_storage them{};
-  socklen_t us_size = sizeof us;
-  socklen_t them_size = sizeof them;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&us), &us_size) != 0) return false;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&them), &them_size) != 0) return false;
-  return us_size == them_size && std::memcmp(&us, &them, us_size) == 0;
-}
 
 }  // namespace
 
@@ -129,7 +119,7 @@ void TcpProbe::could_not_connect(net::Trouble trouble) {
 
 void TcpProbe::connected() {
   soon_.disarm();
-  if (is_self_connected(fd_)) return could_not_connect(net::connect_trouble(ECONNREFUSED));
+  if (net::is_self_connected(fd_)) return could_not_connect(net::connect_trouble(ECONNREFUSED));
   lap(Phase::connect);
   if (!settings_.tls.is_on()) return begin_exchange();
 

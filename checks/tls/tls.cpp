@@ -8,7 +8,6 @@
 
 #include "../net/dialogue.hpp"
 #include "../net/options.hpp"
-#include "../net/sigpipe.hpp"
 #include "starttls.hpp"
 #include "verdict.hpp"
 
@@ -91,22 +90,7 @@ class TlsProbe final : public net::Dialogue {
   const Plan& plan_;
 };
 
-class TlsCheck final : public check::Async {
- public:
-  TlsCheck(const check::Host& host, const check::Options& options) : host_(host), plan_(read_plan(options)) {
-    net::need_services(host);
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<TlsProbe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const Plan plan_;
-};
+using TlsCheck = net::DialogueCheck<TlsProbe, read_plan>;
 
 constexpr const char* protocols[] = {"none", "smtp", "imap", "pop3", "ldap", "postgres", nullptr};
 constexpr const char* versions[] = {"1.2", "1.3", nullptr};

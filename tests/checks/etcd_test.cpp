@@ -98,16 +98,6 @@ TEST_CASE("health is a text in etcd, true or false") {
   CHECK_FALSE(read_health("ok"));
 }
 
-TEST_CASE("base64 there and back") {
-  for (const char* text : {"", "f", "fo", "foo", "foob", "fooba", "foobar", "\xff\xfe\x00"}) {
-    CHECK(from_base64(base64(text)) == text);
-  }
-  CHECK(base64("fooba") == "Zm9vYmE=");
-  CHECK(base64("foob") == "Zm9vYg==");
-  CHECK_FALSE(from_base64("Zm9"));
-  CHECK_FALSE(from_base64("Zm9*"));
-}
-
 TEST_CASE("an error is our login, a lost quorum, or etcd's own trouble") {
   const auto meaning = [](const char* words, int code, long status = 400) {
     return outcome(refusal_meaning(

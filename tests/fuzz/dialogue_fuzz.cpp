@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base64.hpp"
 #include "dns/verdict.hpp"
 #include "mail/codec.hpp"
 #include "mail/verdict.hpp"
@@ -62,7 +63,7 @@ void mail(std::string_view bytes) {
   const std::string_view one = framed(line, bytes);
   imap_refusal(parse_imap(one), "LOGIN");
   if (const auto pop = parse_pop(one)) pop_refusal(*pop, "PASS");
-  claim(base64(bytes).size() == (bytes.size() + 2) / 3 * 4);
+  claim(vital::check::base64(bytes).size() == (bytes.size() + 2) / 3 * 4);
 }
 
 void memcached(std::string_view bytes) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "../../src/failover/actions/pacemaker_status.hpp"
+#include "base64.hpp"
 #include "drbd/status.hpp"
 #include "etcd/reply.hpp"
 #include "etcd/verdict.hpp"
@@ -40,6 +41,8 @@ void etcd(const std::string& body) {
   revoke_request(read_lease(body));
   login_request(read_token(body), body);
   claim(refusal_meaning(400, body).verdict != Verdict::pass);
+  using vital::check::base64;
+  using vital::check::from_base64;
   claim(from_base64(base64(body)) == body);
   if (const auto bytes = from_base64(body)) claim(bytes->size() <= body.size());
 }

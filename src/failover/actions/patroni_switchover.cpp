@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "action.hpp"
-#include "checks/etcd/reply.hpp"
+#include "checks/base64.hpp"
 #include "checks/http/client.hpp"
 
 namespace {
@@ -160,7 +160,7 @@ class Switchover final : public Action {
       request.body = document.dump();
       request.headers.emplace_back("Content-Type", "application/json");
       if (!user_.empty())
-        request.headers.emplace_back("Authorization", "Basic " + vital::etcd::base64(user_ + ":" + password_));
+        request.headers.emplace_back("Authorization", "Basic " + vital::check::base64(user_ + ":" + password_));
     }
     return client.ask(request, until_, to.name + ": ");
   }
