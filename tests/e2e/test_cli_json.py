@@ -66,8 +66,10 @@ def test_a_refused_reload(agent):
 
 def test_events_and_results_are_an_object_a_line(agent):
     for words, command in ((["events"], "vitalctl events"), (["events", "--results", "--check", "db"], "vitalctl events --results")):
-        lines = agent.ctl(*words, "--json").stdout.splitlines()
-        assert len(lines) > 3
+        def told():
+            lines = agent.ctl(*words, "--json").stdout.splitlines()
+            return lines if len(lines) > 3 else None
+        lines = agent.wait_for(told, what=f"more than three lines of {command}")
         for line in lines:
             holds(command, json.loads(line))
     whole = agent.ctl("events", "--results").stdout.splitlines()
