@@ -1,6 +1,7 @@
 // Who the node is, where the agent listens, where it logs.
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <grp.h>
 
 #include <algorithm>
 #include <array>
@@ -159,6 +160,18 @@ std::optional<std::string> read_token(const Section& s, const Context& cx) {
   return token;
 }
 
+// Whether it is there decides where the agent runs, which may be another host: it says no itself when it starts.
+std::string read_group(const Section& s) {
+  const std::string group = s.text("group").value_or("");
+  if (!group.empty() && getgrnam(group.c_str()) == nullptr) {
+    s.problems().warn(s.get("group")->mark, s.path_of("group"),
+                      fmt::format("there is no group '{}' on this host, and without it the agent does not start here; "
+                                  "make it with groupadd --system, or write another",
+                                  one_line(group, 40)));
+  }
+  return group;
+}
+
 std::optional<unsigned> read_mode(const Section& s, bool may_be_open) {
   const Node* n = s.get("mode");
   if (n == nullptr) return {};
@@ -224,7 +237,7 @@ HealthListener read_health(const Section& s, std::set<std::string>& taken, const
   }
   out.token = read_token(s, cx).value_or("");
   out.tls = read_tls(s, cx);
-  out.group = s.text("group").value_or("");
+  out.group = read_group(s);
   out.mode = read_mode(s, true).value_or(out.mode);
   warn_of_authorized(s, out);
   return out;
@@ -274,7 +287,7 @@ void read_admin(const Section& s, AdminListener& out) {
   if (out.socket.size() > longest_socket_path) {
     s.complain("socket", "is longer than the 107 bytes a socket's path may have");
   }
-  out.group = s.text("group").value_or("");
+  out.group = read_group(s);
   out.mode = read_mode(s, false).value_or(out.mode);
 }
 

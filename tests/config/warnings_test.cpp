@@ -26,5 +26,14 @@ TEST_CASE("a check that begins later than its service has patience at a start is
               "raise startup_timeout to more than both, or lower start_delay"});
 }
 
+TEST_CASE("a group that is not on this host is a warning, for the agent may run on another") {
+  const Room room;
+  CHECK(
+      room.warnings("checks: {a: {type: disk}}\nlisten: {admin: {group: nobody-is-in-it}}") ==
+      Lines{"2:25: listen.admin.group: there is no group 'nobody-is-in-it' on this host, and without it the agent does "
+            "not start here; make it with groupadd --system, or write another"});
+  CHECK(room.warnings("checks: {a: {type: disk}}\nlisten: {admin: {group: root}}").empty());
+}
+
 }  // namespace
 }  // namespace vital::config
