@@ -91,10 +91,34 @@ void give_credentials(SMBCCTX* context, const char*, const char*, char* domain, 
   put(password, password_size, place.password);
 }
 
-// The one line of its chatter that matters: it tells a login that is rejected from a share that is refused.
-void hear(void* is_logged_in, int, const char* text) {
-  if (std::strstr(text, "session setup ok") != nullptr) *static_cast<bool*>(is_logged_in) = true;
+// The lines of its chatter that matter: one tells a login that is rejected from a share that is refused, the other a
+// session that is encrypted from one that was to be: it goes on in clear where the server has no encryption.
+void hear(void* heard, int, const char* text) {
+  auto& h = *static_cast<Heard*>(heard);
+  if (std::strstr(text, "session setup ok") != nullptr) h.is_logged_in = true;
+  if (std::strstr(text, "Encrypted SMB2 message") != nullptr) h.is_encrypted = true;
 }
+
+// While it lives, what is printed goes nowhere: libsmbclient says on standard output that there is no encryption.
+class Quiet {
+ public:
+  Quiet() : nowhere_(open("/dev/null", O_WRONLY | O_CLOEXEC)), kept_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    std::fflush(stdout);
+    if (kept_ >= 0 && nowhere_ >= 0) dup2(nowhere_, STDOUT_FILENO);
+  }
+  ~Quiet() {
+    std::fflush(stdout);
+    if (kept_ >= 0) dup2(kept_, STDOUT_FILENO);
+    for (const int fd : {nowhere_, kept_}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  Quiet(const Quiet&) = delete;
+  Quiet& operator=(const Quiet&) = delete;
+
+ private:
+  int nowhere_, kept_;
+};
 
 std::string escaped(const std::string& text) {
   std::string out;
@@ -116,7 +140,7 @@ std::string escaped(const std::string& text) {
 Client::Client(const Place& place, const Address& address, const Fuse& fuse)
     : place_(place), address_(address), fuse_(fuse), context_(new_context()) {
   if (context_ == nullptr) throw Stop(unknown(Cause::agent, "libsmbclient has no memory"));
-  smbc_setLogCallback(context_, &is_logged_in_, hear);
+  smbc_setLogCallback(context_, &heard_, hear);
   smbc_setDebug(context_, 0);
   smbc_setFunctionAuthDataWithContext(context_, give_credentials);
   smbc_setOptionUserData(context_, const_cast<Place*>(&place_));  // its type has no const; it is only read
@@ -143,16 +167,25 @@ std::string Client::url(const std::string& file) const {
 }
 
 void Client::log_in() {
-  smbc_setDebug(context_, 5);  // heard, not printed
+  smbc_setDebug(context_, place_.must_encrypt ? 10 : 5);  // heard, not printed
   struct stat about {};
-  const int code = smbc_getFunctionStat(context_)(context_, url("").c_str(), &about);
-  const int error = errno;
+  int code = 0;
+  int error = 0;
+  {
+    const Quiet quiet;
+    code = smbc_getFunctionStat(context_)(context_, url("").c_str(), &about);
+    error = errno;
+  }
   smbc_setDebug(context_, 0);
   if (code != 0) login_failed(error);
+  if (place_.must_encrypt && !heard_.is_encrypted) {
+    throw Stop(fail(Cause::protocol, "login as " + place_.user + " to " + place_.target() +
+                                         ": the session is not encrypted; does the server have encryption on?"));
+  }
 }
 
 void Client::login_failed(int error) const {
-  if (is_logged_in_) {
+  if (heard_.is_logged_in) {
     const std::string doing = "connect to the share " + place_.target();
     if (error == ENOENT || error == ENODEV) throw Stop(fail(Cause::content, doing + ": there is no such share"));
     stop(doing, error);

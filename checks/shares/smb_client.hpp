@@ -20,6 +20,11 @@ struct Place {
   std::string target() const { return "//" + with_port(host, port) + "/" + share; }
 };
 
+// What libsmbclient says of a login and in no other way.
+struct Heard {
+  bool is_logged_in = false, is_encrypted = false;
+};
+
 class Client final : public shares::Share {
  public:
   // Both must outlive it. Throws Stop.
@@ -43,7 +48,7 @@ class Client final : public shares::Share {
   const Place& place_;
   const Address& address_;
   const Fuse& fuse_;
-  bool is_logged_in_ = false;
+  Heard heard_;
   _SMBCCTX* context_;
 };
 

@@ -92,6 +92,17 @@ def test_a_server_that_speaks_outdated_dialects_alone():
 
 # ---- hung, and worse ------------------------------------------------------------------------------------------------
 
+def test_a_server_that_does_not_encrypt():
+    with Samba("server smb encrypt = off") as plain:
+        for dialect in ("3", "3.1.1"):
+            judge("smb", at(plain, encrypt=True, dialect=dialect), "fail", "protocol", says="the session is not encrypted")
+        judge("smb", at(plain, file="canary", expect="alive"), "pass", "none")
+    with Samba("server smb encrypt = off", "server max protocol = SMB3_00") as old:
+        judge("smb", at(old, encrypt=True), "fail", "protocol", says="the session is not encrypted")
+    with Samba("server max protocol = SMB3_00") as old:
+        judge("smb", at(old, encrypt=True, file="canary", expect="alive"), "pass", "none")
+
+
 def test_a_hung_server_is_a_timeout_and_comes_back(server):
     server.hang()
     try:
