@@ -150,8 +150,8 @@ StepWorker::StepWorker(Loop& loop, const std::string& worker, const StepJob& job
     late_.arm_at(Loop::now());
     return;
   }
-  // A little before the end, so that its own words arrive.
-  const Duration margin = std::min<Duration>(200ms, std::max(job.deadline - Loop::now(), Duration{}) / 10);
+  // A little before the end, so that its own words arrive from a busy machine, too.
+  const Duration margin = std::min<Duration>(1s, std::max(job.deadline - Loop::now(), Duration{}) / 10);
   channel_->send(wire::ToWorker(wire::Run{1, 1, job.attempt, job.deadline - margin}));
   channel_->flush();
 }

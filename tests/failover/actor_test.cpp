@@ -253,6 +253,7 @@ TEST_CASE("a step that was under way when the agent ended is told as one of whic
   room.loop.run_for(100ms);
   REQUIRE(room.done.empty());
   room.actor.reset();
+  const std::string begun = text_of(room.folder + "/journal");
   room.start({});
   const StepDone done = room.wait();
   CHECK(done.outcome == Outcome::timeout);
@@ -260,6 +261,8 @@ TEST_CASE("a step that was under way when the agent ended is told as one of whic
   CHECK(done.step == 1);
   REQUIRE(room.interrupted.size() == 1);
   CHECK(room.interrupted[0].action == "hook-{to}");
+  // That it was told is written down, too, on the journal's own thread.
+  for (int i = 0; i < 200 && text_of(room.folder + "/journal") == begun; ++i) room.loop.run_for(20ms);
   room.actor.reset();
   room.interrupted.clear();
   room.start({});
