@@ -136,8 +136,8 @@ def assert_goes_on(agent):
     return page
 
 
-def test_a_state_dir_that_is_missing_costs_the_journal_and_nothing_else(tmp_path):
-    with Listener() as up, Agent({"checks": {"app": tcp(up.address)}, "state_dir": str(tmp_path / "none")}) as agent:
+def test_a_state_dir_that_cannot_be_made_costs_the_journal_and_nothing_else(tmp_path):
+    with Listener() as up, Agent({"checks": {"app": tcp(up.address)}, "state_dir": str(tmp_path / "no" / "such")}) as agent:
         agent.wait_ready()
         agent.wait_for(lambda: not journal_status(agent)["is_healthy"])
         page = assert_goes_on(agent)

@@ -86,15 +86,16 @@ def look_at_processes(searched, pids):
 
 
 def secret_options():
-    """type -> names of the secret options it declares, as they are written: password_file. Those of `aws`, which exclude a password,
-    are a type of their own: http-aws."""
+    """type -> names of the secret options it declares, as they are written: password_file. Those of `aws` and a
+    token, which exclude a password, are types of their own: http-aws, http-token."""
     listed = json.loads(subprocess.run([VITALD, "modules", "--json"], capture_output=True, text=True, timeout=60,
                                        check=True).stdout)
     modules = listed["modules"] if isinstance(listed, dict) else listed
     found = {}
     for m in modules:
         for name in [o["name"] for o in m["options"] if o.get("secret") or o.get("is_secret")]:
-            found.setdefault(m["type"] + ("-aws" if name.startswith("aws.") else ""), []).append(name)
+            more = "-aws" if name.startswith("aws.") else "-token" if (m["type"], name) == ("http", "token_file") else ""
+            found.setdefault(m["type"] + more, []).append(name)
     return found
 
 
@@ -113,6 +114,7 @@ def checks_for(world):
         "amqp": {"type": "amqp", "port": world["parrot"].port, "user": "app"},
         "smb": {"type": "smb", "port": world["parrot"].port, "share": "app", "user": "app"},
         "scenario": {"type": "scenario", "url": world["app"].url, "steps": "POST /login\n  form password: {{password}}\n"},
+        "http-token": {"type": "http", "url": world["app"].url},
         "http-aws": {"type": "http", "url": world["app"].url,
                      "aws": {"region": "us-east-1", "service": "execute-api", "access_key": "AKIDEXAMPLE"}},
         "s3": {"type": "s3", "url": world["app"].url + "/bucket", "access_key": "AKIDEXAMPLE"},
@@ -205,8 +207,7 @@ def test_no_secret_is_seen_anywhere(world):
         with concurrent.futures.ThreadPoolExecutor(4) as pool:  # many of them wait for a parrot
             ran = list(pool.map(run, commands))
         for command, done in ran:
-            # `explain` shows what stands in the configuration itself; who wants a header kept secret cannot write it there.
-            searched.look(" ".join(["vitald", *command]), done.stdout + done.stderr, ["header"] if command == ["explain"] else [])
+            searched.look(" ".join(["vitald", *command]), done.stdout + done.stderr)
         canaries["inline"] = canary("inline")
         bad = agent.folder / "bad.yaml"
         bad.write_text(f"checks:\n  a: {{type: postgres, user: app, password: {canaries['inline']}}}\n")
