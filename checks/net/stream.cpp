@@ -40,7 +40,9 @@ Stream::Io Stream::connect(const std::string& host, uint16_t port, Kind kind) {
   const int icmp = family_ == AF_INET6 ? static_cast<int>(IPPROTO_ICMPV6) : static_cast<int>(IPPROTO_ICMP);
   fd_ = socket(family_, (is_datagram() ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
                kind_ == Kind::echo ? icmp : 0);
-  if (fd_ < 0 && kind_ == Kind::echo && (errno == EACCES || errno == EPERM)) {
+  is_raw_ = fd_ < 0 && kind_ == Kind::echo && (errno == EACCES || errno == EPERM);
+  if (is_raw_) fd_ = socket(family_, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, icmp);  // with CAP_NET_RAW
+  if (fd_ < 0 && is_raw_ && (errno == EACCES || errno == EPERM)) {
     return failed(ours(
         "this host lets nobody of our group ping; allow it with: sysctl -w net.ipv4.ping_group_range='0 2147483647'"));
   }
@@ -65,7 +67,7 @@ Stream::Io Stream::finish_connecting() {
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error == 0 && is_self_connected(fd_)) error = ECONNREFUSED;
+  if (error == 0 && !is_raw_ && is_self_connected(fd_)) error = ECONNREFUSED;
   return error == 0 ? Io::done : failed(connect_trouble(error));
 }
 

@@ -23,7 +23,8 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  enum class Kind { stream, datagram, echo };  // echo: ICMP's, by the kernel's unprivileged socket
+  // echo: ICMP's, by the kernel's unprivileged socket, or a raw one where that is closed to us and we have the right
+  enum class Kind { stream, datagram, echo };
   // Begins to connect to a numeric address, or to the Unix socket at `host` if it begins with a slash. done,
   // wants_write (then ask finish_connecting() once the socket is writable), or failed.
   Io connect(const std::string& host, uint16_t port, Kind kind = Kind::stream);
@@ -39,6 +40,8 @@ class Stream {
 
   int fd() const { return fd_; }
   bool is_v6() const { return family_ == AF_INET6; }
+  // An echo's identifier and checksum are ours then, a v4 answer begins with its IP header, and others' come too.
+  bool is_raw() const { return is_raw_; }
   // Datagrams: each read gives one, each write sends one, and nobody says goodbye.
   bool is_datagram() const { return kind_ != Kind::stream; }
   bool is_tls() const { return ssl_ != nullptr; }
@@ -64,6 +67,7 @@ class Stream {
   int fd_ = -1;
   Kind kind_ = Kind::stream;
   int family_ = 0;
+  bool is_raw_ = false;
   TlsSettings settings_;
   std::string name_;
   TlsReport report_;

@@ -1,5 +1,7 @@
 // The ping check: ICMP echoes through the kernel's unprivileged socket; loss, round trip and jitter over a window of
 // the last probes. Async, on the worker's loop.
+#include <sys/random.h>
+
 #include <memory>
 #include <vitald/check.hpp>
 
@@ -70,6 +72,11 @@ net::Framing datagram(std::string_view bytes) {
   return bytes.empty() ? net::Framing{} : net::Framing::whole(bytes.size());
 }
 
+uint16_t random_id() {
+  uint16_t id = 0;
+  return getrandom(&id, sizeof id, 0) == sizeof id ? id : static_cast<uint16_t>(check::monotonic_now().count());
+}
+
 class PingProbe final : public net::Dialogue {
  public:
   // `window` is the check's memory of the last probes.
@@ -118,19 +125,41 @@ class PingProbe final : public net::Dialogue {
     request[6] = static_cast<char>(number >> 8);
     request[7] = static_cast<char>(number & 0xff);
     const char reply = stream().is_v6() ? '\x81' : '\0';
+    const bool is_raw = stream().is_raw();
+    if (is_raw) sign(request);
     if (!co_await send(request)) co_return -1;
-    for (int stragglers = 0; stragglers < 32; ++stragglers) {
-      const std::string answer = co_await receive(datagram, "echo");
+    // The kernel gives us only our own echoes, of which those that were given up before come late; a raw socket gives
+    // us everybody's.
+    const int most_stragglers = is_raw ? 4096 : 32;
+    const size_t same_from = is_raw ? 4 : 6;  // the identifier is the kernel's where it sorts them
+    for (int stragglers = 0; stragglers < most_stragglers; ++stragglers) {
+      std::string answer = co_await receive(datagram, "echo");
       if (answer.empty()) co_return -1;
-      // The kernel gives us only our own echoes; those that were given up before come late.
-      const bool is_it = answer.size() == request.size() && answer[0] == reply && answer.substr(6) == request.substr(6);
+      if (is_raw && !stream().is_v6()) answer.erase(0, static_cast<size_t>(answer[0] & 0xf) * 4);
+      const bool is_it = answer.size() == request.size() && answer[0] == reply &&
+                         answer.substr(same_from) == request.substr(same_from);
       if (is_it) co_return static_cast<double>((check::monotonic_now() - begun).count()) / 1e9;
     }
     co_return -1;
   }
 
+  // What the kernel does for an unprivileged socket: the identifier, and the checksum of RFC 792 (that of v6 it adds).
+  void sign(std::string& request) const {
+    request[4] = static_cast<char>(id_ >> 8);
+    request[5] = static_cast<char>(id_ & 0xff);
+    if (stream().is_v6()) return;
+    uint32_t sum = 0;
+    for (size_t i = 0; i < request.size(); ++i) {
+      sum += static_cast<uint32_t>(static_cast<unsigned char>(request[i])) << (i % 2 == 0 ? 8 : 0);
+    }
+    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+    request[2] = static_cast<char>(~sum >> 8 & 0xff);
+    request[3] = static_cast<char>(~sum & 0xff);
+  }
+
   const Plan& plan_;
   Window& window_;
+  const uint16_t id_ = random_id();
 };
 
 class Ping final : public check::Async {

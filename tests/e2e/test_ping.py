@@ -69,7 +69,20 @@ def test_a_network_that_is_not_there():
 
 
 def test_a_host_that_lets_nobody_ping_is_our_trouble():
-    ping(V4, "unknown", "agent", says="sysctl -w net.ipv4.ping_group_range=", wrap=line(closed=True))
+    without_the_right = line(closed=True)
+    ping(V4, "unknown", "agent", says="sysctl -w net.ipv4.ping_group_range=",
+         wrap=lambda argv: without_the_right(["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw", *argv]))
+
+
+@pytest.mark.parametrize("host", [V4, V6])
+def test_with_the_right_to_raw_sockets_it_pings_from_a_host_that_lets_nobody(host):
+    probe = ping(host, "pass", "none", says=f"{host} answers in", wrap=line(closed=True))
+    assert probe.measures["loss"] == 0 and probe.facts["address"] == host
+    ping(host, "pass", "none", count=1, size=0, wrap=line(closed=True))
+    ping(host, "pass", "none", count=2, size=1001, wrap=line(closed=True))
+    probe = ping(host, "warn", "timeout", says="25% were lost", wrap=line(lose=4, closed=True), count=8)
+    assert probe.measures["loss"] == 25
+    ping("127.0.0.1" if host == V4 else "::1", "pass", "none", wrap=line(closed=True))  # where requests come back too
 
 
 def test_hundreds_of_probes_leave_nothing():
