@@ -90,11 +90,13 @@ Site Site::read(const std::string& text, const char* example) {
 
 Trust Trust::options(const check::Options& o) {
   Trust trust{o.text("tls.mode") == "verify", o.text_or("tls.ca", check::system_authorities),
-              o.text_or("tls.certificate", ""), o.text_or("tls.key", "")};
+              o.text_or("tls.certificate", ""), o.text_or("tls.key", ""), o.text_or("tls.server_name", "")};
   if (trust.certificate.empty() != trust.key.empty()) {
     throw Invalid(trust.key.empty() ? "tls.key" : "tls.certificate",
                   "tls.certificate and tls.key need each other: write both");
   }
+  if (trust.server_name.find_first_of(" /:@[]?#\r\n") != std::string::npos)
+    throw Invalid("tls.server_name", "is no host name");
   return trust;
 }
 
@@ -120,8 +122,9 @@ void Client::resolve(Duration until, int family) {
   const std::vector<check::Address> addresses = check::resolve(host, site_.port, until, family);
   easy_.reset(curl_easy_init());
   if (easy_ == nullptr) throw Stop(check::unknown(Cause::agent, "libcurl gives no handle"));
-  if (is_v6) return;  // an address needs no resolver, and libcurl's list has no place for the colons of this one
-  std::string line = site_.host + ":" + std::to_string(site_.port) + ":";
+  if (is_v6 && !is_renamed())
+    return;  // an address needs no resolver, and libcurl's list has no place for the colons of this one
+  std::string line = (is_renamed() ? trust_.server_name : site_.host) + ":" + std::to_string(site_.port) + ":";
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     const std::string& a = addresses[i].numeric;
     line += (i > 0 ? "," : "") + (a.find(':') == std::string::npos ? a : "[" + a + "]");
@@ -135,11 +138,13 @@ Answer Client::ask(const Request& request, Duration until, const std::string& wh
   List headers;
   append(headers, "Expect:");  // no waiting for 100-continue
   for (const auto& [name, value] : request.headers) append(headers, name + ": " + value);
+  const std::string url = is_renamed() ? url_for_tls(request.url) : request.url;
+  if (is_renamed()) append(headers, "Host: " + site_.origin.substr(site_.scheme.size() + 3));
   Incoming in;
   char said[CURL_ERROR_SIZE] = "";
   CURL* easy = easy_.get();
   curl_easy_reset(easy);  // keeps connections and cookies
-  curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_RESOLVE, resolve_.get());
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
@@ -178,6 +183,12 @@ Answer Client::ask(const Request& request, Duration until, const std::string& wh
   }
   if (code != CURLE_OK) throw Stop(trouble(where, code, said));
   return std::move(in.answer);
+}
+
+std::string Client::url_for_tls(const std::string& url) const {
+  const std::size_t port = site_.origin.find_last_of(":]/");
+  const std::string suffix = site_.origin[port] == ':' ? site_.origin.substr(port) : "";
+  return site_.scheme + "://" + trust_.server_name + suffix + url.substr(site_.origin.size());
 }
 
 void Client::keep_times(CURL* easy) {

@@ -30,10 +30,10 @@ struct Site {
   static Site read(const std::string& text, const char* example);
 };
 
-// The options tls.mode, tls.ca, tls.certificate and tls.key.
+// The options tls.mode, tls.ca, tls.certificate, tls.key and tls.server_name.
 struct Trust {
   bool verifies = true;
-  std::string ca, certificate, key;
+  std::string ca, certificate, key, server_name;
 
   // Throws check::Invalid.
   static Trust options(const check::Options& o);
@@ -44,20 +44,22 @@ struct Trust {
 inline constexpr const char* trust_modes[] = {"require", "verify", nullptr};
 
 // The rows of the options every check has that uses Client: family and those of Trust.
-#define VITAL_CLIENT_ROWS                                                                            \
-  {"family", ::vital::check::Type::choice, "any", "IP version a name is resolved to", nullptr,       \
-   0,        ::vital::check::families},                                                              \
-      {"tls.mode",                                                                                   \
-       ::vital::check::Type::choice,                                                                 \
-       "verify",                                                                                     \
-       "with https: verify (certificate and name) or require (encrypt alone)",                       \
-       nullptr,                                                                                      \
-       0,                                                                                            \
-       ::vital::http::trust_modes},                                                                  \
-      {"tls.ca", ::vital::check::Type::string, nullptr,                                              \
-       "file with the authorities that verify trusts; default the system's", "/etc/vitald/ca.pem"},  \
-      {"tls.certificate", ::vital::check::Type::string, nullptr, "file with our own certificate"}, { \
-    "tls.key", ::vital::check::Type::string, nullptr, "file with its private key"                    \
+#define VITAL_CLIENT_ROWS                                                                           \
+  {"family", ::vital::check::Type::choice, "any", "IP version a name is resolved to", nullptr,      \
+   0,        ::vital::check::families},                                                             \
+      {"tls.mode",                                                                                  \
+       ::vital::check::Type::choice,                                                                \
+       "verify",                                                                                    \
+       "with https: verify (certificate and name) or require (encrypt alone)",                      \
+       nullptr,                                                                                     \
+       0,                                                                                           \
+       ::vital::http::trust_modes},                                                                 \
+      {"tls.ca", ::vital::check::Type::string, nullptr,                                             \
+       "file with the authorities that verify trusts; default the system's", "/etc/vitald/ca.pem"}, \
+      {"tls.certificate", ::vital::check::Type::string, nullptr, "file with our own certificate"},  \
+      {"tls.key", ::vital::check::Type::string, nullptr, "file with its private key"}, {            \
+    "tls.server_name", ::vital::check::Type::string, nullptr,                                       \
+        "name to send (SNI) and verify instead of the URL's host"                                   \
   }
 
 struct Request {
@@ -99,6 +101,10 @@ class Client {
   using List = std::unique_ptr<curl_slist, FreeList>;
   static void append(List& list, const std::string& line);
 
+  // Whether TLS is told another name than that of the URL.
+  bool is_renamed() const { return site_.is_tls() && !trust_.server_name.empty(); }
+  // The URL as libcurl gets it: it takes the name of TLS from there.
+  std::string url_for_tls(const std::string& url) const;
   void keep_times(CURL* easy);
   check::Result trouble(const std::string& where, CURLcode code, const char* said) const;
 
