@@ -227,7 +227,8 @@ class ExpressionParser {
     const Part right = sum();
     for (const Part& p : {left, right}) {
       if (p.kind == Kind::condition) fail_at(p.at, "this is a condition; only values are compared");
-      if (row->is_order && p.kind == Kind::text) fail_at(p.at, "texts have no order; write == or !=");
+      if (row->is_order && p.kind == Kind::text)
+        fail_at(p.at, "texts have no order; write == or !=, or CHECK.NAME for a value of a check");
     }
     for (const Row& r : rows) {
       if (is_symbol(r.symbol)) fail("one comparison follows another; write a < b and b < c");

@@ -153,6 +153,7 @@ TEST_CASE("mistakes get one line that says what to write instead") {
   CHECK(is_refused("db.lag < 10 and db.lag", "compare it with something"));
   CHECK(is_refused("not db.lag", "compare it with something"));
   CHECK(is_refused("db.role < standby", "texts have no order"));
+  CHECK(is_refused("lag > 1", "or CHECK.NAME for a value of a check"));
   CHECK(is_refused("1 < db.lag < 10", "write a < b and b < c"));
   CHECK(is_refused("(db.lag < 10", "')' should be"));
   CHECK(is_refused("db.lag < 10)", "after the condition"));

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import hostile
-from judging import BROKEN, HUNG, SILENT, WORDLESS, judge, judge_hostile, leaves_nothing, refused, repeat
+from judging import BROKEN, HUNG, SILENT, WORDLESS, judge, judge_hostile, leaves_nothing, phases, refused, repeat
 from net_servers import Knot, Unbound
 from servers import wait_until
 
@@ -229,6 +229,11 @@ def test_a_question_that_was_lost_is_sent_again():
     with Pretender(lambda q: [answered(q)] if len(seen) == 2 else seen.append(q) or []) as server:
         judge("dns", ask(server, "www.example.jp"), "pass", "none", timeout="2s")
         assert server.queries == 3
+
+
+def test_a_server_whose_name_is_not_found_ends_in_the_phase_that_looked_for_it():
+    probe = judge("dns", {"host": "nobody.invalid", "name": "a.example"}, "fail", "dns", says="nobody.invalid does not exist")
+    assert phases(probe)[0] == "resolve", probe.output
 
 
 def test_a_server_that_knows_no_edns_is_asked_without():
