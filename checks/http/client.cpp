@@ -227,6 +227,15 @@ Result Client::trouble(const std::string& where, CURLcode code, const char* said
     case CURLE_OUT_OF_MEMORY:
     case CURLE_FAILED_INIT:
       return check::unknown(Cause::agent, where + words);
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+      // In TLS 1.3 a server refuses a client without a certificate when the handshake is over, by breaking off.
+      if (site_.is_tls() && trust_.certificate.empty() && tls_took_ >= Duration::zero()) {
+        return check::fail(Cause::protocol,
+                           where + "it broke off after the TLS handshake; does it want a tls.certificate of ours?");
+      }
+      [[fallthrough]];
     default:
       return check::fail(Cause::protocol, where + words);
   }

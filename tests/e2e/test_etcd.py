@@ -170,7 +170,7 @@ def test_tls_with_our_certificate():
         assert "certificate" in probe.text
         assert judge("etcd", of(server, **ours, **{"tls.server_name": "localhost"}), "pass", "none").facts["address"] == "127.0.0.1"
         judge("etcd", of(server, **ours, **{"tls.server_name": "elsewhere.example"}), "fail", "tls", says="elsewhere.example")
-        judge("etcd", of(server, **{"tls.ca": tls.ca}), "fail", "protocol")  # TLS 1.3 refuses us after the handshake
+        judge("etcd", of(server, **{"tls.ca": tls.ca}), "fail", "protocol", says="does it want a tls.certificate of ours?")
         judge("etcd", of(server, **{**ours, "tls.ca": "/nowhere"}), "unknown", "config", says="tls.ca")
         judge("etcd", {"url": server.url.replace("https", "http")}, "fail", "protocol")
 
