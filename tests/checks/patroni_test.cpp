@@ -54,6 +54,13 @@ TEST_CASE("a member's role is told in the words of a topology") {
   }
 }
 
+TEST_CASE("a replica that streams runs, as Patroni 3.0 and later call it") {
+  const check::Result result = judged(document("streaming", "replica"));
+  CHECK(outcome(result) == "pass/none");
+  CHECK(fact(result, "role") == "standby");
+  CHECK(fact(result, "state") == "streaming");
+}
+
 TEST_CASE("a member whose PostgreSQL does not run fails and has no role") {
   for (const char* state : {"stopped", "starting", "crashed", "start failed", "stopping"}) {
     const check::Result result = judged(document(state, "master"));

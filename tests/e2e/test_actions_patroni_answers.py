@@ -16,7 +16,7 @@ class Rest:
 
     def __init__(self, replica=REPLICA, order=(200, b"done"), primaries=(200, 503)):
         self.replica, self.order, self.primaries = replica, order, primaries
-        self.orders = []
+        self.leader, self.orders = LEADER, []
         self.receivers = [Receiver(lambda method, path, body, headers, n=n: self.answer(n, method, path, body)) for n in (0, 1)]
 
     def answer(self, n, method, path, body):
@@ -25,12 +25,12 @@ class Rest:
             return self.order
         if path == "/primary":
             return self.primaries[n], b"{}"
-        document = {"patroni": {"scope": "orders"}} if path == "/patroni" else {"members": [m for m in (LEADER, self.replica) if m]}
+        document = {"patroni": {"scope": "orders"}} if path == "/patroni" else {"members": [m for m in (self.leader, self.replica) if m]}
         return 200, json.dumps(document).encode()
 
     def kind(self, **more):
-        return Kind("patroni.switchover", members={f"p{n + 1}": r.url for n, r in enumerate(self.receivers)}, leader="p1", candidate="p2",
-                    scope="orders", **more)
+        return Kind("patroni.switchover", members={f"p{n + 1}": r.url for n, r in enumerate(self.receivers)},
+                    **{"leader": "p1", "candidate": "p2", "scope": "orders", **more})
 
     def __enter__(self):
         return self
@@ -52,6 +52,17 @@ def test_a_candidate_that_is_not_fit_is_vetoed_before_anything_is_ordered(replic
         assert outcome(done) == "vetoed" and why in done.text, done.text
         assert rest.kind().check().verdict == "fail" and why in rest.kind().check().text
         assert rest.orders == []
+
+
+def test_another_leader_another_cluster_and_no_leader_are_left_alone():
+    with Rest() as rest:
+        for options, why in (({"leader": "p9"}, "Patroni's leader is p1 and not p9"), ({"scope": "invoices"}, "not of invoices")):
+            done = rest.kind(**options).perform()
+            assert outcome(done) == "vetoed" and why in done.text, done.text
+        assert "is the leader already" in rest.kind(leader="p2", candidate="p1").perform().text
+        rest.leader = {**LEADER, "role": "replica"}
+        assert outcome(rest.kind().perform()) == "vetoed" and "leader is nobody" in rest.kind().perform().text
+        assert "no leader" in rest.kind().check().text and rest.orders == []
 
 
 def test_a_candidate_within_the_bound_is_ordered_once_at_the_leader():

@@ -71,6 +71,7 @@ def test_it_is_believed_once_the_receiver_says_that_it_is_so():
     with Receiver(lambda _, path, *__: (answers[path].pop(0) if answers.get(path) else 404, b"")) as receiver:
         known = hook(receiver, verify_url=f"{receiver.url}/is", compensate_url=f"{receiver.url}/back", preflight_url=f"{receiver.url}/could")
         assert known.verify(timeout="10s").verdict == "pass" and len(receiver.requests) == 3
+        assert {(path, json.loads(body)["verb"]) for _, path, body, _ in receiver.requests} == {("/is", "verify")}
         assert known.verify(timeout="1s").verdict == "fail"
         assert known.compensate().verdict == "pass"
         assert json.loads(receiver.requests[-1][2])["verb"] == "compensate"
@@ -78,9 +79,25 @@ def test_it_is_believed_once_the_receiver_says_that_it_is_so():
         plain = hook(receiver)
         before = len(receiver.requests)
         assert plain.check().verdict == "warn" and plain.compensate().verdict == "fail"
+        assert plain.verify().verdict == "pass"  # the answer to perform was believed
         late = hook(receiver).perform(**{"step.not_after": 1})
         dry = hook(receiver).perform(**{"step.dry_run": True})
         assert outcome(late) == "too_late" and "dry run" in dry.text and len(receiver.requests) == before
+
+
+def test_every_question_is_signed_and_a_verification_is_not_believed_for_a_redirect(tmp_path):
+    secret = tmp_path / "hook.secret"
+    secret.write_text(SECRET)
+    with Receiver(lambda _, path, *__: (302 if path == "/moved" else 200, b"")) as receiver:
+        urls = {f"{verb}_url": f"{receiver.url}/{verb}" for verb in ("veto", "verify", "compensate", "preflight")}
+        asked = hook(receiver, secret_file=secret, **urls)
+        for verb in (asked.check, asked.perform, asked.verify, asked.compensate):
+            assert verb().verdict == "pass"
+        assert [path for _, path, _, _ in receiver.requests] == ["/preflight", "/veto", "/promote", "/verify", "/compensate"]
+        for _, _, body, headers in receiver.requests:
+            signed = headers["X-Vitald-Timestamp"].encode() + b"." + body
+            assert headers["X-Vitald-Signature"] == "sha256=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+        assert hook(receiver, verify_url=f"{receiver.url}/moved").verify(timeout="1s").verdict == "fail"
 
 
 def test_what_never_arrived_is_tried_again_and_what_may_have_is_not():
