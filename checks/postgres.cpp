@@ -167,7 +167,16 @@ class Postgres final : public Blocking {
       now = standby_of(work.exec(patience(fuse) + standby_query));
       lag = settled_lag_s(before, now, std::chrono::duration<double>(monotonic_now() - began).count());
     }
+    if (!now.has_receiver && limits_.wants_receiver) now.timeline = timeline_of_wal(work, fuse);
     postgres::judge(now, lag, limits_, found, seen);
+  }
+
+  // A standby that receives nothing does not say which timeline it is on; its newest WAL file does, to whoever may
+  // look.
+  static std::string timeline_of_wal(pqxx::nontransaction& work, const Fuse& fuse) {
+    const pqxx::result may = work.exec(patience(fuse) + postgres::may_list_wal_query);
+    if (text_of(may[0][0]) != "t") return {};
+    return postgres::timeline_of(text_or_empty(work.exec(patience(fuse) + postgres::newest_wal_query)[0][0]));
   }
 
   static Standby standby_of(const pqxx::result& row) {

@@ -25,6 +25,10 @@ inline constexpr const char* standby_query =
     " FROM pg_catalog.pg_replication_slots WHERE NOT active),"
     " COALESCE(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())"
     " FROM (SELECT 1) AS one LEFT JOIN pg_catalog.pg_stat_wal_receiver AS w ON true";
+inline constexpr const char* may_list_wal_query =
+    "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_ls_waldir()', 'EXECUTE')";
+inline constexpr const char* newest_wal_query =
+    "SELECT max(name) FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'";
 inline constexpr const char* primary_query =
     "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),"
     " (SELECT count(*) FROM pg_catalog.pg_stat_replication WHERE state = 'streaming'),"

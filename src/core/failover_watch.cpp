@@ -149,7 +149,7 @@ void FailoverWatch::saw_member(Now now, std::size_t i, const ProbeResult& result
 
 void FailoverWatch::saw_primary_well(const MemberSeen& seen) {
   primary_good_at_ = seen.wall;
-  primary_good_ = {seen.at, seen.position_bytes};
+  primary_good_ = {seen.at, seen.position_bytes, seen.timeline};
   primary_position_ = seen.position;
 }
 

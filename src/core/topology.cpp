@@ -75,6 +75,9 @@ std::string unfit(const TopologyPlan& plan, Duration max_age, const MemberSeen& 
   if (seen.is_paused) return "its replay is paused";
   if (seen.link == Link::down) {
     const auto gap = unfollowed(seen, primary);
+    if (!gap && !seen.timeline.empty() && !primary.timeline.empty() && seen.timeline != primary.timeline)
+      return "it is on timeline " + seen.timeline + ", the primary on " + primary.timeline +
+             ": it does not follow, and may have gone another way";
     if (!gap) return "it is cut off from its source, and was not seen to follow before";
     if (*gap > max_age)
       return "it was cut off from its source " + friendly_duration(*gap) + " before the primary was last seen well";

@@ -74,6 +74,7 @@ struct MemberSeen {
 struct PrimaryGood {
   std::optional<Instant> at;
   std::optional<double> position_bytes;
+  std::string timeline;
 };
 
 // What one result says of a member; empty if it says nothing: unknown verdicts without a role.

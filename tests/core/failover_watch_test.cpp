@@ -213,6 +213,20 @@ TEST_CASE("two that say it after one another are two primaries, told at once and
   CHECK(record.at("leaderless_ms") == "0");
 }
 
+TEST_CASE("a standby that is on another timeline and follows nobody says so") {
+  Pair p;
+  ProbeResult promoted = primary, left = standby;
+  promoted.facts.emplace_back("timeline", "2");
+  left.verdict = Verdict::fail;
+  left.facts.insert(left.facts.end(), {{"link", "down"}, {"apart_from_link", "pass"}, {"timeline", "1"}});
+  p.see(a, left).see(b, promoted);
+  CHECK(p.watch.members(p.now.mono)[0].why_not ==
+        "it is on timeline 1, the primary on 2: it does not follow, and may have gone another way");
+  left.facts.back().second = "2";
+  p.see(a, left);
+  CHECK(p.watch.members(p.now.mono)[0].why_not == "it is cut off from its source, and was not seen to follow before");
+}
+
 TEST_CASE("a member that nobody could look at says why, and not what it was before") {
   Pair p;
   ProbeResult locked_out = nothing;

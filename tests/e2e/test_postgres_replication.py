@@ -114,6 +114,10 @@ def test_a_dead_receiver_is_no_lag_of_zero(pair):
         wait_until(lambda: standby.sql("SELECT count(*) FROM pg_stat_wal_receiver") == "0")
         probe = judge("postgres", login(standby, warn_lag="10s"), "fail", "content", says="no WAL receiver")
         assert "lag" not in probe.measures and probe.facts["wal_receiver"] == "none"
+        assert probe.facts["timeline"] == "1", "its newest WAL file says where it stands"
+        # Without pg_monitor nobody may look there, and that is no failure of its own.
+        probe = judge("postgres", as_application(standby, replication=True), "fail", "content", says="no WAL receiver")
+        assert "timeline" not in probe.facts
         judge("postgres", login(standby, replication=True, wal_receiver=False), "pass", "none")
         judge("postgres", login(standby, role="standby"), "pass", "none")  # who does not ask is not told
         wait_until(lambda: streaming(primary) == "0")
