@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t longest_socket_path = 107;
 constexpr std::size_t longest_pem = 1024 * 1024;
 constexpr std::size_t longest_token = 512;
-constexpr std::size_t shortest_token = 16;
+constexpr std::size_t strong_token = 16;
 
 std::optional<unsigned> number_up_to(std::string_view text, unsigned most) {
   unsigned value = 0;
@@ -149,23 +149,29 @@ std::optional<std::string> read_token(const Section& s, const Context& cx) {
     return {};
   }
   std::string token(trim(content->text));
-  if (token.size() < shortest_token) {
-    complain(fmt::format("holds no token of at least {} characters; `openssl rand -hex 32` makes one", shortest_token));
+  const auto warn = [&](const std::string& text) {
+    cx.problems.warn(s.entry("token_file")->value.mark, s.path_of("token_file"), file + " " + text);
+  };
+  if (token.empty()) {
+    complain("holds no token; `openssl rand -hex 32` makes one");
   } else if (token.find_first_of(std::string_view("\0 \t\r\n", 5)) != std::string::npos) {
     complain("holds more than one word; a token is one");
   } else if ((content->mode & 0004U) != 0) {
-    cx.problems.warn(s.entry("token_file")->value.mark, s.path_of("token_file"),
-                     file + " can be read by everybody; chmod o-r it");
+    warn("can be read by everybody; chmod o-r it");
+  } else if (token.size() < strong_token) {
+    warn(
+        fmt::format("holds a token of fewer than {} characters, which can be guessed; `openssl rand -hex 32` makes one",
+                    strong_token));
   }
   return token;
 }
 
-// Whether it is there decides where the agent runs, which may be another host: it says no itself when it starts.
+// Without it the socket is for fewer, not for more: no reason not to watch.
 std::string read_group(const Section& s) {
   const std::string group = s.text("group").value_or("");
   if (!group.empty() && getgrnam(group.c_str()) == nullptr) {
     s.problems().warn(s.get("group")->mark, s.path_of("group"),
-                      fmt::format("there is no group '{}' on this host, and without it the agent does not start here; "
+                      fmt::format("there is no group '{}' on this host, so the socket keeps the agent's own; "
                                   "make it with groupadd --system, or write another",
                                   one_line(group, 40)));
   }

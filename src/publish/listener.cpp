@@ -77,10 +77,10 @@ void clear_stale(ListenerKind kind, const std::string& path, const sockaddr_un& 
   ::unlink(path.c_str());
 }
 
-gid_t find_group(ListenerKind kind, const std::string& path, const std::string& group) {
-  const ::group* found = ::getgrnam(group.c_str());
-  if (found == nullptr) refuse(kind, path, fmt::format("there is no group \"{}\"", group));
-  return found->gr_gid;
+// A group that does not exist here leaves the socket with the agent's own; who reads the configuration warns of it.
+gid_t find_group(const std::string& group) {
+  const ::group* found = group.empty() ? nullptr : ::getgrnam(group.c_str());
+  return found == nullptr ? static_cast<gid_t>(-1) : found->gr_gid;
 }
 
 }  // namespace
@@ -162,8 +162,8 @@ std::shared_ptr<ListeningSocket> ListeningSocket::inherited(ListenerKind kind, s
 
 void ListeningSocket::dress(const AdminSocket& file) const {
   if (is_inherited_) return;
-  if (!file.group.empty() &&
-      ::lchown(asked_.c_str(), static_cast<uid_t>(-1), find_group(kind_, asked_, file.group)) != 0) {
+  if (const gid_t group = find_group(file.group);
+      group != static_cast<gid_t>(-1) && ::lchown(asked_.c_str(), static_cast<uid_t>(-1), group) != 0) {
     refuse(kind_, asked_, fmt::format("cannot give it to group {}: {}", file.group, why(errno)));
   }
   if (::chmod(asked_.c_str(), file.mode) != 0) refuse(kind_, asked_, why(errno));

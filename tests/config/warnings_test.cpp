@@ -26,12 +26,19 @@ TEST_CASE("a check that begins later than its service has patience at a start is
               "raise startup_timeout to more than both, or lower start_delay"});
 }
 
-TEST_CASE("a group that is not on this host is a warning, for the agent may run on another") {
+TEST_CASE("a token that can be guessed is a warning") {
   const Room room;
-  CHECK(
-      room.warnings("checks: {a: {type: disk}}\nlisten: {admin: {group: nobody-is-in-it}}") ==
-      Lines{"2:25: listen.admin.group: there is no group 'nobody-is-in-it' on this host, and without it the agent does "
-            "not start here; make it with groupadd --system, or write another"});
+  room.write("token", "s3cret\n");
+  CHECK(room.warnings("checks: {a: {type: disk}}\nlisten: {health: {address: '127.0.0.1:1', token_file: token}}") ==
+        Lines{"2:55: listen.health.token_file: token"
+              " holds a token of fewer than 16 characters, which can be guessed; `openssl rand -hex 32` makes one"});
+}
+
+TEST_CASE("a group that is not on this host is a warning") {
+  const Room room;
+  CHECK(room.warnings("checks: {a: {type: disk}}\nlisten: {admin: {group: nobody-is-in-it}}") ==
+        Lines{"2:25: listen.admin.group: there is no group 'nobody-is-in-it' on this host, so the socket keeps the "
+              "agent's own; make it with groupadd --system, or write another"});
   CHECK(room.warnings("checks: {a: {type: disk}}\nlisten: {admin: {group: root}}").empty());
 }
 
