@@ -235,8 +235,13 @@ class Mysql final : public Blocking {
     Result result;
     try {
       const std::unique_ptr<sql::Statement> statement(connection.createStatement());
-      // A node without its cluster answers SHOW and hardly anything else.
-      if (wants_galera_) judge_galera(galera_of(*statement), galera_, found, seen);
+      // A node without its cluster answers SHOW, a query that needs no table, and nothing else.
+      const Row wsrep = galera_of(*statement, wants_galera_);
+      if (wants_galera_) {
+        judge_galera(wsrep, galera_, found, seen);
+      } else {
+        judge_serving(wsrep, found);
+      }
       if (found.worst() == Verdict::fail) {
         watch.lap(Phase::exchange);
         return with(found.into(pass(target_), target_), seen);
@@ -307,15 +312,16 @@ class Mysql final : public Blocking {
               std::to_string(static_cast<long long>(free)) + " connections are left, " + finding.words);
   }
 
-  static Row galera_of(sql::Statement& statement) {
+  // Of a server that is no node of Galera, little, unless `all` is asked for.
+  static Row galera_of(sql::Statement& statement, bool all) {
     Row out;
-    for (const char* query :
-         {"SHOW GLOBAL STATUS LIKE 'wsrep\\_%'",
-          "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_desync', 'wsrep_reject_queries', "
-          "'pxc_maint_mode')"}) {
+    const auto ask = [&](const char* query) {
       const std::unique_ptr<sql::ResultSet> rows(statement.executeQuery(query));
       while (rows->next()) out[text_of(*rows, 1)] = text_of(*rows, 2);
-    }
+    };
+    ask("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_desync', 'wsrep_reject_queries', "
+        "'pxc_maint_mode')");
+    if (all || is_galera(out)) ask("SHOW GLOBAL STATUS LIKE 'wsrep\\_%'");
     return out;
   }
 

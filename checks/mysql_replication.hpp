@@ -157,9 +157,26 @@ struct GaleraLimits {
 
 // `values` are the wsrep_* status variables, and the variables wsrep_on, wsrep_desync, wsrep_reject_queries,
 // pxc_maint_mode.
+inline bool is_galera(const Row& values) { return column(values, {"wsrep_on"}).value_or("") == "ON"; }
+
+// Whether a node serves at all: what nobody has to ask for, since no client gets an answer there.
+inline void judge_serving(const Row& values, Findings& found) {
+  if (!is_galera(values)) return;
+  const auto value = [&](const char* name) { return column(values, {name}).value_or(""); };
+  if (value("wsrep_ready") != "ON") {
+    const std::string cluster = value("wsrep_cluster_status");
+    found.add(Verdict::fail, Cause::role,
+              "it is a Galera node that takes no queries (wsrep_ready is not ON" +
+                  (cluster.empty() ? "" : ", wsrep_cluster_status is " + shown(cluster)) + ")");
+  }
+  const std::string reject = value("wsrep_reject_queries");
+  if (!reject.empty() && reject != "NONE")
+    found.add(Verdict::fail, Cause::role, "it is a Galera node that rejects queries (wsrep_reject_queries)");
+}
+
 inline void judge_galera(const Row& values, const GaleraLimits& limits, Findings& found, Result& result) {
   const auto value = [&](const char* name) { return column(values, {name}).value_or(""); };
-  if (value("wsrep_on") != "ON") return found.add(Verdict::fail, Cause::role, "it is no Galera node (wsrep_on is off)");
+  if (!is_galera(values)) return found.add(Verdict::fail, Cause::role, "it is no Galera node (wsrep_on is off)");
   const std::string cluster = value("wsrep_cluster_status"), state = value("wsrep_local_state"),
                     comment = tidy(value("wsrep_local_state_comment"), 60);
   result.fact("cluster_status", tidy(cluster, 60)).fact("node_state", comment);

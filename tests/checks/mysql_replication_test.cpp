@@ -62,6 +62,12 @@ std::string galera(const Row& row, Given::Values values = {}) {
   return outcome(found.into(seen, "db"));
 }
 
+std::string serving(const Row& row) {
+  Findings found;
+  judge_serving(row, found);
+  return outcome(found.into(pass("db is fine"), "db"));
+}
+
 }  // namespace
 
 TEST_CASE("both threads must run") {
@@ -145,6 +151,15 @@ TEST_CASE("a Galera node serves if it is synced in a cluster with quorum") {
   CHECK(galera(node("pxc_maint_mode", "SHUTDOWN")) == "fail/role");
   CHECK(galera(node("pxc_maint_mode", "DISABLED")) == "pass/none");
   CHECK(galera(node("wsrep_desync", "ON")) == "warn/role");
+}
+
+TEST_CASE("a Galera node that serves nobody fails though nobody asked for Galera") {
+  CHECK(serving({}) == "pass/none");
+  CHECK(serving({{"wsrep_on", "OFF"}, {"wsrep_ready", "OFF"}}) == "pass/none");
+  CHECK(serving(node()) == "pass/none");
+  CHECK(serving(node("wsrep_local_state", "2")) == "pass/none");
+  CHECK(serving(node("wsrep_ready", "OFF")) == "fail/role");
+  CHECK(serving(node("wsrep_reject_queries", "ALL")) == "fail/role");
 }
 
 TEST_CASE("a donor serves only where it may") {

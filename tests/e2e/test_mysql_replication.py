@@ -214,8 +214,8 @@ def test_a_galera_node_that_lets_in_and_does_no_work(node):
     node.sql("SET GLOBAL wsrep_reject_queries = ALL")
     try:
         judge("mysql", login(node, galera=True), "fail", "role", says="it rejects queries")
-        judge("mysql", login(node), "pass", "none")  # what reads no table is answered: SELECT 1 proves nothing here
-        judge("mysql", login(node, query="SELECT count(*) FROM app.t"), "fail", "protocol", says="1047")
+        # What reads no table is answered: SELECT 1 proves nothing here.
+        judge("mysql", login(node), "fail", "role", says="rejects queries")
     finally:
         node.sql("SET GLOBAL wsrep_reject_queries = NONE")
     judge("mysql", login(node, galera=True), "pass", "none")
@@ -225,8 +225,7 @@ def test_a_galera_node_without_its_cluster(node):
     node.sql("SET GLOBAL wsrep_cluster_address = 'gcomm://127.0.0.1:1'")
     try:
         judge("mysql", login(node, galera=True), "fail", "role", says="no quorum")
-        judge("mysql", login(node), "pass", "none")
-        judge("mysql", login(node, query="SELECT count(*) FROM app.t"), "fail", "protocol", says="1047")
+        judge("mysql", login(node), "fail", "role", says="takes no queries (wsrep_ready is not ON, wsrep_cluster_status is ")
     finally:
         node.sql("SET GLOBAL wsrep_cluster_address = 'gcomm://'")
     wait_until(lambda: "Synced" in node.sql("SHOW STATUS LIKE 'wsrep_local_state_comment'"))
