@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +123,15 @@ std::vector<std::string> candidates(const Command& command) {
   return out;
 }
 
+// The first of them that would run may be written by everybody: then anybody decides what runs as us.
+bool is_anybodys(const std::vector<std::string>& paths) {
+  const auto found =
+      std::find_if(paths.begin(), paths.end(), [](const auto& p) { return access(p.c_str(), X_OK) == 0; });
+  struct stat there {};
+  return found != paths.end() && found->front() == '/' && stat(found->c_str(), &there) == 0 && S_ISREG(there.st_mode) &&
+         (there.st_mode & S_IWOTH) != 0;
+}
+
 bool find_identity(const std::string& name, Identity& out) {
   const passwd* user = getpwnam(name.c_str());
   if (user == nullptr) return false;
@@ -189,6 +199,10 @@ pid_t spawn(const Command& command, const Streams& streams, std::string& failure
   std::vector<std::string> environment;
   for (const auto& [name, value] : command.environment) environment.push_back(name + "=" + value);
   std::vector<std::string> paths = candidates(command);
+  if (is_anybodys(paths)) {
+    failure = "it can be written by everybody; chmod o-w it";
+    return -1;
+  }
   const auto argv_pointers = pointers(argv);
   const auto environment_pointers = pointers(environment);
   const auto path_pointers = pointers(paths);

@@ -67,6 +67,17 @@ def test_a_program_that_is_not_there_is_our_mistake():
     assert "No such file" in probe.text
 
 
+def test_a_program_that_everybody_can_write_is_not_run(tmp_path):
+    plugin, ran = tmp_path / "plugin", tmp_path / "ran"
+    plugin.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    plugin.chmod(0o757)
+    probe = worker_probe("exec", {"command": [plugin]})
+    assert (probe.verdict, probe.cause) == ("unknown", "config")
+    assert "it can be written by everybody; chmod o-w it" in probe.text and not ran.exists()
+    plugin.chmod(0o755)
+    assert worker_probe("exec", {"command": [plugin]}).verdict == "pass" and ran.exists()
+
+
 @pytest.mark.parametrize("kind", ["exec", "exec_lines"])
 def test_a_command_line_in_one_word_is_refused_with_the_configuration(tmp_path, kind):
     with pytest.raises(AssertionError, match="command: is one word .* no shell divides it"):
