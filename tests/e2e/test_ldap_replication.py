@@ -59,7 +59,7 @@ def test_a_value_is_written_by_a_monitor_that_may_write_nothing_else(pair):
           "pass", "none")
     judge("ldap", bound(consumer, write_dn=provider.canary), "fail", "role", says="takes no writes")
     judge("ldap", bound(provider, write_dn=f"uid=probe,{provider.people}"), "unknown", "auth", says="(50)")
-    judge("ldap", bound(provider, write_dn=f"cn=gone,{provider.suffix}"), "fail", "content", says="(32)")
+    judge("ldap", bound(provider, write_dn=f"cn=gone,{provider.suffix}"), "fail", "content", says="there is no such entry")
 
 
 # ---- broken in ways a port check does not see ------------------------------------------------------------------------

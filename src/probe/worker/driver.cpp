@@ -1,6 +1,7 @@
 // Running one module by hand; see driver.hpp.
 #include "probe/worker/driver.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -132,11 +133,12 @@ long resident_kib() {
 
 // A blocking module that does not come back is ended as the agent would do it, a little later than the deadline.
 void guard(Duration patience) {
+  static const int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);  // a module may have turned the other one away
   struct sigaction action {};
   action.sa_handler = [](int) {
     constexpr std::string_view text =
         "fail/timeout: the module did not return by its deadline; a worker would be killed now\n";
-    [[maybe_unused]] const ssize_t n = write(STDOUT_FILENO, text.data(), text.size());
+    [[maybe_unused]] const ssize_t n = write(out, text.data(), text.size());
     _exit(2);
   };
   sigaction(SIGALRM, &action, nullptr);
