@@ -12,6 +12,8 @@
 #include "config/draft.hpp"
 #include "config/files.hpp"
 #include "config/source.hpp"
+#include "core/composite.hpp"
+#include "core/rules.hpp"
 
 namespace vital::config {
 namespace {
@@ -88,6 +90,31 @@ void validate(const std::vector<CheckDraft>& drafts, const std::vector<ActionDra
     const bool is_secret = std::find(owner.secrets->begin(), owner.secrets->end(), p.option) != owner.secrets->end();
     const std::string option = p.option.empty() ? "" : "." + p.option + (is_secret ? "_file" : "");
     cx.problems.add(place_of_option(*owner.entry, p.option), owner.path + option, p.text);
+  }
+}
+
+// Whoever forgot a check in the services sees it fail while every answer stays green.
+void warn_of_lone_checks(const std::vector<CheckDraft>& drafts, const Plan& plan,
+                         const std::vector<TopologyPlan>& topologies, Problems& problems) {
+  std::vector<bool> counts(plan.checks.size());
+  const auto count = [&](const std::vector<CheckId>& checks) {
+    for (const CheckId id : checks) counts.at(id.value) = true;
+  };
+  for (const ServicePlan& s : plan.services) count(rules::checks_of(plan, s.rule));
+  for (const CheckPlan& c : plan.checks) {
+    count(c.depends_on);
+    if (c.composite) count(c.composite->rule.checks);
+    if (c.composite && c.composite->warn_rule) count(c.composite->warn_rule->checks);
+  }
+  for (const TopologyPlan& t : topologies) {
+    for (const TopologyPlan::Member& m : t.members) count({m.check});
+    if (t.endpoint) count({*t.endpoint});
+  }
+  for (const CheckDraft& d : drafts) {
+    const auto id = plan.find_check(d.plan.name);
+    if (!d.is_enabled || !id || counts.at(id->value) || d.plan.mode == Mode::shadow) continue;
+    problems.warn(d.entry->mark, d.path(),
+                  "is in no service, so no answer depends on it; write it into one, or mode: shadow if that is meant");
   }
 }
 
@@ -173,6 +200,7 @@ std::shared_ptr<const Config> compile(Node& root, const LoadOptions& options, co
   read_policies(failover, actions, config);
   validate(drafts, actions, cx);
   if (problems.any()) return nullptr;
+  warn_of_lone_checks(drafts, plan, config.topologies, problems);
   config.files = problems.files();
   return assemble(std::move(config), drafts, std::move(plan), hash);
 }

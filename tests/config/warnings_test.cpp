@@ -26,6 +26,27 @@ TEST_CASE("a check that begins later than its service has patience at a start is
               "raise startup_timeout to more than both, or lower start_delay"});
 }
 
+TEST_CASE("a check that nothing looks at is a warning") {
+  const Room room;
+  CHECK(
+      room.warnings("checks: {a: {type: disk}, b: {type: disk}}\nservices: {s: [a]}") ==
+      Lines{"1:27: checks.b: is in no service, so no answer depends on it; write it into one, or mode: shadow if that "
+            "is meant"});
+  for (const char* good : {
+           "checks: {a: {type: disk}, b: {type: disk}}",
+           "checks: {a: {type: disk}, b: {type: disk}}\nservices: {s: [a], t: {any: [a, b]}}",
+           "checks: {a: {type: disk}, b: {type: disk, mode: shadow}}\nservices: {s: [a]}",
+           "checks: {a: {type: disk, depends_on: b}, b: {type: disk}}\nservices: {s: [a]}",
+           "checks: {a: {type: disk}, b: {type: disk, enabled: false}}\nservices: {s: [a]}",
+           "checks: {a: {type: composite, rule: b.state == pass}, b: {type: disk}}\nservices: {s: [a]}",
+           "checks: {a: {type: disk}, b: {type: disk}, c: {type: disk}}\nservices: {s: [a]}\n"
+           "failover: {topologies: {t: {members: {x: b, y: c}}}}",
+       }) {
+    CAPTURE(good);
+    CHECK(room.warnings(good).empty());
+  }
+}
+
 TEST_CASE("a token that can be guessed is a warning") {
   const Room room;
   room.write("token", "s3cret\n");
