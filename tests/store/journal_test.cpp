@@ -346,7 +346,12 @@ TEST_CASE("a disk that hangs holds the journal's thread and nobody else") {
     JournalOptions narrow = options(folder.file());
     narrow.queue_bound = 100;
     Journal journal(narrow, {});
-    journal.events({}, [hold](const auto&) { hold.wait(); });  // as a write to a dead NFS server would
+    std::promise<void> hangs;
+    journal.events({}, [hold, &hangs](const auto&) {
+      hangs.set_value();
+      hold.wait();  // as a write to a dead NFS server would
+    });
+    hangs.get_future().wait();
     for (int i = 0; i < 1000; ++i) journal.add(result(i, "db", Verdict::pass));
     CHECK_FALSE(journal.last_id(10ms));
     CHECK(journal.stats().dropped_queue >= 900);
