@@ -10,28 +10,24 @@
 #include <optional>
 #include <vitald/check.hpp>
 
+#include "findings.hpp"
+
 namespace vital::check {
 namespace {
 
 struct Span {
   const char *name, *warn_option, *fail_option;
+  std::optional<double> usual;  // the default of warn_option
 };
-constexpr double usual_warn = 4;  // the default of warn_5m
 constexpr std::array<Span, 3> spans{
-    {{"1m", "warn_1m", "fail_1m"}, {"5m", "warn_5m", "fail_5m"}, {"15m", "warn_15m", "fail_15m"}}};
+    {{"1m", "warn_1m", "fail_1m", {}}, {"5m", "warn_5m", "fail_5m", 4}, {"15m", "warn_15m", "fail_15m", {}}}};
 
 class Load final : public Blocking {
  public:
   explicit Load(const Options& o) {
     for (std::size_t i = 0; i < spans.size(); ++i) {
-      if (o.has(spans[i].warn_option)) warn_[i] = o.number(spans[i].warn_option);
-      if (o.has(spans[i].fail_option)) fail_[i] = o.number(spans[i].fail_option);
-      if (warn_[i] && fail_[i] && *warn_[i] > *fail_[i]) {
-        if (*warn_[i] != usual_warn)
-          throw Invalid(spans[i].warn_option, std::string("is above ") + spans[i].fail_option +
-                                                  ", so it could never warn; write a smaller value");
-        warn_[i].reset();  // nobody wrote it: it gives way
-      }
+      const Span& span = spans[i];
+      limits_[i] = Limit::option(o, span.warn_option, span.fail_option, Bad::above, Unit::none, span.usual);
     }
   }
 
@@ -46,16 +42,13 @@ class Load final : public Blocking {
     std::string why;
     for (std::size_t i = 0; i < spans.size(); ++i) {
       const double per_core = load[i] / cores;
-      const bool is_fail = fail_[i] && per_core > *fail_[i];
-      const bool is_warn = warn_[i] && per_core > *warn_[i];
-      if (is_fail || is_warn) {
-        result.verdict = std::max(result.verdict, is_fail ? Verdict::fail : Verdict::warn);
+      const Verdict verdict = limits_[i].judge(per_core);
+      if (verdict != Verdict::pass) {
+        result.verdict = std::max(result.verdict, verdict);
         result.cause = Cause::content;
-        why += std::string(", above ") + (is_fail ? spans[i].fail_option : spans[i].warn_option) + " " +
-               number(is_fail ? *fail_[i] : *warn_[i]);
+        why += ", " + limits_[i].words(verdict);
       }
-      result.measure(std::string("load_") + spans[i].name, per_core, "", warn_[i].value_or(no_threshold),
-                     fail_[i].value_or(no_threshold));
+      limits_[i].measure(result, std::string("load_") + spans[i].name, per_core);
     }
     result.text = "load per processor " + number(load[0] / cores) + ", " + number(load[1] / cores) + ", " +
                   number(load[2] / cores) + " over 1, 5 and 15 minutes" + why;
@@ -69,7 +62,7 @@ class Load final : public Blocking {
     return text;
   }
 
-  std::array<std::optional<double>, 3> warn_, fail_;
+  std::array<Limit, 3> limits_;
 };
 
 constexpr OptionRow options[] = {

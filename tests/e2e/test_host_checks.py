@@ -184,6 +184,7 @@ def test_load_is_per_processor():
         judge("load", {"warn_1m": "0", "warn_5m": "9000", "fail_5m": "9999"}, "warn", "content", says="above warn_1m 0")
         judge("load", {"fail_1m": "0", "warn_5m": "9000", "fail_5m": "9999"}, "fail", "content", says="above fail_1m 0")
     refused("load", {"warn_5m": "20"}, "warn_5m")
+    refused("load", {"warn_15m": "4", "fail_15m": "2"}, "warn_15m")  # only the default of warn_5m gives way
 
 
 # ---- all ----------------------------------------------------------------------------------------------------------------
