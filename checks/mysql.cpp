@@ -239,7 +239,7 @@ class Mysql final : public Blocking {
       const Row wsrep = galera_of(*statement, wants_galera_);
       if (wants_galera_) {
         judge_galera(wsrep, galera_, found, seen);
-      } else {
+      } else if (is_galera(wsrep)) {
         judge_serving(wsrep, found);
       }
       if (found.worst() == Verdict::fail) {

@@ -159,19 +159,13 @@ struct GaleraLimits {
 // pxc_maint_mode.
 inline bool is_galera(const Row& values) { return column(values, {"wsrep_on"}).value_or("") == "ON"; }
 
-// Whether a node serves at all: what nobody has to ask for, since no client gets an answer there.
+// Whether a node of Galera serves at all: what nobody has to ask for, since no client gets an answer where it does not.
 inline void judge_serving(const Row& values, Findings& found) {
-  if (!is_galera(values)) return;
-  const auto value = [&](const char* name) { return column(values, {name}).value_or(""); };
-  if (value("wsrep_ready") != "ON") {
-    const std::string cluster = value("wsrep_cluster_status");
-    found.add(Verdict::fail, Cause::role,
-              "it is a Galera node that takes no queries (wsrep_ready is not ON" +
-                  (cluster.empty() ? "" : ", wsrep_cluster_status is " + shown(cluster)) + ")");
-  }
-  const std::string reject = value("wsrep_reject_queries");
+  if (column(values, {"wsrep_ready"}).value_or("") != "ON")
+    found.add(Verdict::fail, Cause::role, "it takes no queries (wsrep_ready is not ON)");
+  const std::string reject = column(values, {"wsrep_reject_queries"}).value_or("");
   if (!reject.empty() && reject != "NONE")
-    found.add(Verdict::fail, Cause::role, "it is a Galera node that rejects queries (wsrep_reject_queries)");
+    found.add(Verdict::fail, Cause::role, "it rejects queries (wsrep_reject_queries)");
 }
 
 inline void judge_galera(const Row& values, const GaleraLimits& limits, Findings& found, Result& result) {
@@ -186,17 +180,13 @@ inline void judge_galera(const Row& values, const GaleraLimits& limits, Findings
   }
   if (value("wsrep_connected") != "ON") found.add(Verdict::fail, Cause::role, "it is not connected to its cluster");
   const bool is_donor = state == "2" && limits.may_donate;
-  if (value("wsrep_ready") != "ON")
-    found.add(Verdict::fail, Cause::role, "it takes no queries (wsrep_ready is not ON)");
+  judge_serving(values, found);
   if (state != "4" && !is_donor) {
     found.add(Verdict::fail, Cause::role,
               state == "2" ? "it is a donor and lags on purpose; galera_donor: true lets it serve"
                            : "it is not synced (" + (comment.empty() ? "state " + tidy(state, 10) : comment) + ")");
   }
   if (is_donor) found.add(Verdict::warn, Cause::role, "it is a donor");
-  const std::string reject = value("wsrep_reject_queries");
-  if (!reject.empty() && reject != "NONE")
-    found.add(Verdict::fail, Cause::role, "it rejects queries (wsrep_reject_queries)");
   if (value("wsrep_desync") == "ON" && state == "4") {
     found.add(Verdict::warn, Cause::role, "it is desynced (wsrep_desync)");
   }

@@ -154,8 +154,9 @@ TEST_CASE("a Galera node serves if it is synced in a cluster with quorum") {
 }
 
 TEST_CASE("a Galera node that serves nobody fails though nobody asked for Galera") {
-  CHECK(serving({}) == "pass/none");
-  CHECK(serving({{"wsrep_on", "OFF"}, {"wsrep_ready", "OFF"}}) == "pass/none");
+  CHECK(is_galera(node()));
+  CHECK_FALSE(is_galera({}));
+  CHECK_FALSE(is_galera({{"wsrep_on", "OFF"}, {"wsrep_ready", "OFF"}}));
   CHECK(serving(node()) == "pass/none");
   CHECK(serving(node("wsrep_local_state", "2")) == "pass/none");
   CHECK(serving(node("wsrep_ready", "OFF")) == "fail/role");
