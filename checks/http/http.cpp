@@ -4,7 +4,7 @@
 #include <string>
 #include <vitald/check.hpp>
 
-#include "../net/sigpipe.hpp"
+#include "../net/check_of.hpp"
 #include "multi.hpp"
 #include "probe.hpp"
 #include "settings.hpp"
@@ -16,9 +16,7 @@ class HttpCheck final : public check::Async {
  public:
   HttpCheck(const check::Host& host, const check::Options& options)
       : standing_{host, read_settings(options), Multi::shared(), next_key(), {}, {}} {
-    if (host.loop == nullptr || host.resolve == nullptr) {
-      throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
-    }
+    net::need_services(host);
     if (standing_.multi == nullptr) throw std::runtime_error("libcurl cannot be started");
     net::survive_hangups();
     standing_.multi->attach(standing_.host);

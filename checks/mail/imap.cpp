@@ -115,7 +115,7 @@ class ImapProbe final : public net::Dialogue {
   long long messages_ = 0;
 };
 
-using Imap = net::DialogueCheck<ImapProbe, read_imap_plan>;
+using Imap = net::CheckOf<ImapProbe, read_imap_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

@@ -81,7 +81,7 @@ class Pop3Probe final : public net::Dialogue {
   std::string raw_;  // the last line as it came
 };
 
-using Pop3 = net::DialogueCheck<Pop3Probe, read_plan>;
+using Pop3 = net::CheckOf<Pop3Probe, read_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

@@ -131,7 +131,7 @@ class SmtpProbe final : public net::Dialogue {
   std::string greeting_;
 };
 
-using Smtp = net::DialogueCheck<SmtpProbe, read_smtp_plan>;
+using Smtp = net::CheckOf<SmtpProbe, read_smtp_plan>;
 
 constexpr OptionRow own[] = {
     host_row,

@@ -451,11 +451,6 @@ void Dialogue::hand_in() {
 
 // ---- options --------------------------------------------------------------------------------------------------------
 
-void need_services(const check::Host& host) {
-  if (host.loop != nullptr && host.resolve != nullptr) return;
-  throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
-}
-
 Peer read_peer(const check::Options& options, bool demands_tls) {
   using check::Invalid;
   Peer peer;

@@ -15,18 +15,16 @@
 #pragma once
 
 #include <coroutine>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 #include <vitald/check.hpp>
 
 #include "address.hpp"
+#include "check_of.hpp"
 #include "framing.hpp"
 #include "loop.hpp"
-#include "sigpipe.hpp"
 #include "stream.hpp"
 #include "task.hpp"
 #include "tls.hpp"
@@ -178,30 +176,6 @@ class Dialogue : public check::AsyncProbe {
   check::Duration lap_began_;
   std::vector<std::pair<check::Phase, check::Duration>> laps_;
   check::Duration decided_after_{};
-};
-
-// Refuses a host that offers no loop or no resolver: throws check::Invalid.
-void need_services(const check::Host& host);
-
-// A check whose probes share nothing but what `read` makes of the options.
-//
-//   using Pop3 = net::DialogueCheck<Pop3Probe, read_plan>;
-template <class Probe, auto read>
-class DialogueCheck final : public check::Async {
- public:
-  DialogueCheck(const check::Host& host, const check::Options& given) : host_(host), plan_(read(given)) {
-    need_services(host);
-    survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<Probe>(host_, plan_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const std::invoke_result_t<decltype(read), const check::Options&> plan_;
 };
 
 // The options every check that talks over a connection has, and how they are read. `host` and `port` have defaults in

@@ -108,7 +108,7 @@ class NtpProbe final : public net::Dialogue {
   std::string last_;
 };
 
-using Ntp = net::DialogueCheck<NtpProbe, read_plan>;
+using Ntp = net::CheckOf<NtpProbe, read_plan>;
 
 constexpr const char* families[] = {"any", "4", "6", nullptr};
 

@@ -214,7 +214,7 @@ class RedisProbe final : public net::Dialogue {
   const Plan& plan_;
 };
 
-using Redis = net::DialogueCheck<RedisProbe, read_plan>;
+using Redis = net::CheckOf<RedisProbe, read_plan>;
 
 constexpr const char* roles[] = {"master", "replica", "any", nullptr};
 

@@ -1,33 +1,15 @@
 // The tcp check: connects, and if told to sends something and waits for an answer, in clear or over TLS. Async, on the
 // worker's loop; see probe.hpp for the course of one attempt.
-#include <memory>
 #include <vitald/check.hpp>
 
-#include "../net/sigpipe.hpp"
+#include "../net/check_of.hpp"
 #include "probe.hpp"
 #include "settings.hpp"
 
 namespace vital::tcp {
 namespace {
 
-class TcpCheck final : public check::Async {
- public:
-  TcpCheck(const check::Host& host, const check::Options& options) : host_(host), settings_(read_settings(options)) {
-    if (host.loop == nullptr || host.resolve == nullptr) {
-      throw check::Invalid("", "this vitald offers neither " VITAL_SERVICE_LOOP " nor " VITAL_SERVICE_RESOLVE);
-    }
-    net::survive_hangups();
-  }
-  std::unique_ptr<check::AsyncProbe> start(const check::Attempt& attempt, check::Finisher finisher) override {
-    auto probe = std::make_unique<TcpProbe>(host_, settings_, attempt, finisher);
-    probe->begin();
-    return probe;
-  }
-
- private:
-  const check::Host host_;
-  const Settings settings_;
-};
+using TcpCheck = net::CheckOf<TcpProbe, read_settings>;
 
 using check::OptionRow;
 using check::Type;

@@ -90,7 +90,7 @@ class TlsProbe final : public net::Dialogue {
   const Plan& plan_;
 };
 
-using TlsCheck = net::DialogueCheck<TlsProbe, read_plan>;
+using TlsCheck = net::CheckOf<TlsProbe, read_plan>;
 
 constexpr const char* protocols[] = {"none", "smtp", "imap", "pop3", "ldap", "postgres", nullptr};
 constexpr const char* versions[] = {"1.2", "1.3", nullptr};
